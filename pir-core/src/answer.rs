@@ -1,0 +1,54 @@
+//! The answer to one query, as it travels.
+
+use crate::Error;
+use crate::bits;
+use crate::hint::check_header;
+use crate::params::Params;
+
+const MAGIC: [u8; 4] = *b"SPa1";
+const WHAT: &str = "answer";
+const HEADER: usize = 16;
+
+/// Bodies of all groups, `rows` elements of log2 q_b bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    bodies: Vec<u32>,
+}
+
+impl Answer {
+    pub(crate) fn new(bodies: Vec<u32>) -> Self {
+        Self { bodies }
+    }
+
+    pub(crate) fn bodies(&self) -> &[u32] {
+        &self.bodies
+    }
+
+    /// Wire form: magic, parameter fingerprint, `rows·log2 q_b/8` bytes.
+    #[must_use]
+    pub fn encode(&self, params: &Params) -> Vec<u8> {
+        let mut out = Vec::with_capacity(encoded_bytes(params));
+        out.extend(MAGIC);
+        out.extend(params.fingerprint());
+        bits::pack(&mut out, self.bodies.iter().copied(), params.widths().body);
+        out
+    }
+
+    /// Reads the wire form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`], [`Error::Magic`], [`Error::ParameterMismatch`].
+    pub fn decode(params: &Params, bytes: &[u8]) -> Result<Self, Error> {
+        let body = check_header(WHAT, MAGIC, params, encoded_bytes(params), bytes)?;
+        Ok(Self {
+            bodies: bits::unpack(body, params.widths().body).collect(),
+        })
+    }
+}
+
+/// Bytes of an encoded answer.
+#[must_use]
+pub fn encoded_bytes(params: &Params) -> usize {
+    HEADER + params.rows() * params.widths().body as usize / 8
+}

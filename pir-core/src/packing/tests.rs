@@ -1,0 +1,119 @@
+use super::*;
+use crate::ring::poly::Poly;
+use crate::sample::SecretRng;
+
+fn key(rng: &mut SecretRng, largest: bool) -> SwitchingKey {
+    let mut residue = |modulus| {
+        if largest {
+            modulus - 1
+        } else {
+            rng.below(modulus)
+        }
+    };
+    SwitchingKey {
+        pack: Poly::from_residues((0..DEGREE).map(|_| residue(PackPrime::MODULUS))),
+        special: Poly::from_residues((0..DEGREE).map(|_| residue(SpecialPrime::MODULUS))),
+    }
+}
+
+/// T for one slot straight from the definition.
+fn slot<M: Prime>(
+    matrices: &[u32],
+    residue: usize,
+    rotation: &[u32; DEGREE],
+    conjugation: &[u32; DEGREE],
+    slot: usize,
+) -> u32 {
+    let (h, i) = (slot / ORBIT, slot % ORBIT);
+    let mut sum = 0u128;
+    for chain in Chain::BOTH {
+        for step in 0..chain.steps() {
+            let line = (slot / LANES * chain.steps() + step) * LANES + slot % LANES;
+            let mask = matrices[chain.offset() + residue * chain.panel() + line];
+            let key = if step == Chain::ROTATIONS {
+                conjugation[slot]
+            } else {
+                let half = if chain == Chain::Plus { h } else { 1 - h };
+                rotation[half * ORBIT + (i + step) % ORBIT]
+            };
+            sum += u128::from(mask) * u128::from(key);
+        }
+    }
+    (sum % u128::from(M::MODULUS)) as u32
+}
+
+fn check(batch: usize, largest: bool) {
+    let params = Params::new(2048, 2048).unwrap();
+    let mut rng = SecretRng::from_seed([batch as u8; 32]);
+    let mut matrices = Vec::with_capacity(GROUP);
+    for chain in Chain::BOTH {
+        for modulus in [PackPrime::MODULUS, SpecialPrime::MODULUS] {
+            let mask = |_| {
+                if largest {
+                    modulus - 1
+                } else {
+                    rng.below(modulus)
+                }
+            };
+            matrices.extend((0..chain.panel()).map(mask));
+        }
+    }
+    let queries: Vec<Query> = (0..batch)
+        .map(|_| Query {
+            elements: vec![0; 2048],
+            rotation: key(&mut rng, largest),
+            conjugation: key(&mut rng, largest),
+        })
+        .collect();
+    let view = PackingView::new(&params, &matrices).unwrap();
+    let batch = Batch::new(&params, &queries).unwrap();
+    let portable = pack(Backend::Portable, view, batch);
+    for (query, packed) in queries.iter().zip(&portable) {
+        let (rotation, conjugation) = (&query.rotation, &query.conjugation);
+        for index in [0, 15, 16, 1000, 1023, 1024, 2047] {
+            let expected = slot::<PackPrime>(
+                &matrices,
+                0,
+                rotation.pack.values(),
+                conjugation.pack.values(),
+                index,
+            );
+            assert_eq!(packed.pack[index], expected);
+            let expected = slot::<SpecialPrime>(
+                &matrices,
+                1,
+                rotation.special.values(),
+                conjugation.special.values(),
+                index,
+            );
+            assert_eq!(packed.special[index], expected);
+        }
+    }
+    let found = pack(Backend::detect(), view, batch);
+    for (expected, found) in portable.iter().zip(&found) {
+        assert_eq!(expected.pack, found.pack);
+        assert_eq!(expected.special, found.special);
+    }
+}
+
+#[test]
+fn kernels_equal_the_definition_on_all_batch_sizes() {
+    for batch in [1, 2, 3, 5, 8, 9, 15] {
+        check(batch, false);
+    }
+}
+
+#[test]
+fn the_largest_residues_do_not_overflow() {
+    check(1, true);
+    check(8, true);
+}
+
+#[test]
+fn matrices_of_another_shape_are_refused() {
+    let params = Params::new(2048, 4096).unwrap();
+    assert!(matches!(
+        PackingView::new(&params, &[0; 16]),
+        Err(Error::Length { found: 64, .. })
+    ));
+}

@@ -1,0 +1,137 @@
+//! The planner: from the size of a database to its shape and widths.
+
+use super::{FAILURE_LOG2_LIMIT, MAX_COLUMNS, MAX_ROWS, Params, ParamsError, Widths};
+use crate::params::noise::Noise;
+use crate::ring::DEGREE;
+use crate::{answer, hint, query};
+
+/// What a byte sent counts for, in bytes that the server reads: at 14.5 GB/s of
+/// memory bandwidth it makes a second of a core worth about 14 MB of traffic.
+const BYTES_READ_PER_BYTE_SENT: u64 = 1024;
+
+/// Bytes of one lookup and of one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// Query: sent by the client, per lookup.
+    pub upload_bytes: usize,
+    /// Answer: sent by the server, per lookup.
+    pub answer_bytes: usize,
+    /// Hint: fetched once per database.
+    pub hint_bytes: usize,
+    /// Packing matrices: kept by the server beside the database.
+    pub packing_bytes: usize,
+    /// Database and packing matrices: read by the server for a pass.
+    pub streamed_bytes: usize,
+}
+
+impl Params {
+    /// What lookups with these parameters cost.
+    #[must_use]
+    pub fn costs(&self) -> Costs {
+        let packing_bytes = crate::packing::matrix_bytes(self);
+        Costs {
+            upload_bytes: query::encoded_bytes(self),
+            answer_bytes: answer::encoded_bytes(self),
+            hint_bytes: hint::encoded_bytes(self),
+            packing_bytes,
+            streamed_bytes: self.database_bytes() + packing_bytes,
+        }
+    }
+}
+
+/// The cheapest parameters for a database of at least `database_bytes` bytes
+/// whose columns hold at least `least_rows` bytes.
+///
+/// Tries every power of two of rows with the fewest columns that suffice, and
+/// weighs the bytes that a lookup sends against those it makes the server read.
+///
+/// # Errors
+///
+/// [`ParamsError::TooLarge`] if nothing within the limits holds that much.
+pub fn plan(database_bytes: u64, least_rows: usize) -> Result<Params, ParamsError> {
+    let mut rows = DEGREE;
+    let mut best: Option<(u64, Params)> = None;
+    while rows <= MAX_ROWS {
+        let columns = database_bytes
+            .div_ceil(rows as u64)
+            .max(1)
+            .next_multiple_of(DEGREE as u64);
+        if rows >= least_rows && columns <= MAX_COLUMNS as u64 {
+            if let Ok(params) = Params::new(columns as usize, rows) {
+                let costs = params.costs();
+                let sent = (costs.upload_bytes + costs.answer_bytes) as u64;
+                let weight = costs.streamed_bytes as u64 + sent * BYTES_READ_PER_BYTE_SENT;
+                if best.is_none_or(|(least, _)| weight < least) {
+                    best = Some((weight, params));
+                }
+            }
+        }
+        rows *= 2;
+    }
+    best.map(|(_, params)| params).ok_or(ParamsError::TooLarge {
+        bytes: database_bytes,
+    })
+}
+
+/// The widths of least traffic that keep the failure bound for a shape; the
+/// mask counts a hundredth, since it is fetched once per database.
+pub(super) fn cheapest_widths(columns: usize, rows: usize) -> Result<Params, ParamsError> {
+    let mut best: Option<(usize, Params)> = None;
+    let mut least_failure = f64::INFINITY;
+    for query in 24..=30 {
+        for mask in 16..=18 {
+            for body in 10..=16 {
+                let widths = Widths { query, mask, body };
+                let failure = Noise::of(columns, widths).failure_log2(rows);
+                least_failure = least_failure.min(failure);
+                if failure > FAILURE_LOG2_LIMIT {
+                    continue;
+                }
+                let bits =
+                    columns * query as usize + rows * body as usize + rows * mask as usize / 100;
+                if best.is_none_or(|(least, _)| bits < least) {
+                    best = Some((bits, Params::with_widths(columns, rows, widths)?));
+                }
+            }
+        }
+    }
+    best.map(|(_, params)| params)
+        .ok_or(ParamsError::FailureBound {
+            found: least_failure,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_hold_what_was_asked_and_keep_the_bound() {
+        for bytes in [1, 1 << 20, 100 << 20, 1 << 30, (4 << 30) + 1, 8 << 30] {
+            let params = plan(bytes, 4096).unwrap();
+            assert!(params.database_bytes() as u64 >= bytes);
+            assert!(params.rows() >= 4096);
+            assert!(params.failure_log2() <= FAILURE_LOG2_LIMIT);
+        }
+    }
+
+    #[test]
+    fn a_gibibyte_costs_what_the_design_says() {
+        let params = plan(1 << 30, DEGREE).unwrap();
+        assert_eq!((params.columns(), params.rows()), (1 << 16, 1 << 14));
+        let costs = params.costs();
+        assert!(
+            costs.upload_bytes + costs.answer_bytes <= 300_000,
+            "{costs:?}"
+        );
+        assert!(costs.streamed_bytes <= 5 << 28, "{costs:?}");
+    }
+
+    #[test]
+    fn what_fits_nowhere_is_refused() {
+        assert!(matches!(
+            plan(1 << 50, DEGREE),
+            Err(ParamsError::TooLarge { .. })
+        ));
+    }
+}

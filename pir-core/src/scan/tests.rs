@@ -1,0 +1,85 @@
+use super::*;
+use crate::params::Params;
+use crate::query::{MAX_BATCH, SwitchingKey};
+use crate::ring::DEGREE;
+use crate::ring::poly::Poly;
+use crate::sample::SecretRng;
+
+/// A query with the given elements and empty keys.
+fn query(elements: Vec<u32>) -> Query {
+    let key = SwitchingKey {
+        pack: Poly::from_values(Box::new([0; DEGREE])),
+        special: Poly::from_values(Box::new([0; DEGREE])),
+    };
+    Query {
+        elements,
+        rotation: key.clone(),
+        conjugation: key,
+    }
+}
+
+fn expected(row: &[u8], elements: &[u32], bits: u32) -> u32 {
+    let sum: i64 = row
+        .iter()
+        .zip(elements)
+        .map(|(&digit, &element)| i64::from(digit as i8) * i64::from(element))
+        .sum();
+    sum.rem_euclid(1 << bits) as u32
+}
+
+fn check(columns: usize, batch: usize, fill: Option<(u8, u32)>) {
+    let params = Params::new(columns, 2048).unwrap();
+    let bits = params.widths().query;
+    let mut rng = SecretRng::from_seed([batch as u8; 32]);
+    let bytes: Vec<u8> = (0..params.database_bytes())
+        .map(|_| fill.map_or_else(|| rng.below(256) as u8, |(digit, _)| digit))
+        .collect();
+    let database = DatabaseView::new(&params, &bytes).unwrap();
+    let queries: Vec<Query> = (0..batch)
+        .map(|_| {
+            let element =
+                |_| fill.map_or_else(|| rng.below(1 << bits), |(_, e)| e & ((1 << bits) - 1));
+            query((0..columns).map(element).collect())
+        })
+        .collect();
+    let pass = Batch::new(&params, &queries).unwrap();
+    let portable = scan(Backend::Portable, &database, pass);
+    for row in [0, 1, 95, 96, 2046, 2047] {
+        for (index, query) in queries.iter().enumerate() {
+            assert_eq!(
+                portable[row * batch + index],
+                expected(database.rows(row, 1), &query.elements, bits),
+                "row {row}, query {index}"
+            );
+        }
+    }
+    assert_eq!(portable, scan(Backend::detect(), &database, pass));
+}
+
+#[test]
+fn kernels_equal_the_definition_on_all_batch_sizes() {
+    for batch in [1, 2, 3, 7, 8, MAX_BATCH] {
+        check(2048, batch, None);
+    }
+}
+
+#[test]
+fn kernels_equal_the_definition_with_three_and_four_limbs() {
+    let limbs = |columns| {
+        Params::new(columns, 2048)
+            .unwrap()
+            .widths()
+            .query
+            .div_ceil(8)
+    };
+    assert_eq!((limbs(2048), limbs(18 * 2048)), (3, 4));
+    check(18 * 2048, 1, None);
+    check(18 * 2048, 3, None);
+}
+
+#[test]
+fn kernels_are_exact_on_extreme_values() {
+    for fill in [(0x80, u32::MAX), (0x7f, u32::MAX), (0xff, 1), (0, u32::MAX)] {
+        check(3 * 2048, 2, Some(fill));
+    }
+}
