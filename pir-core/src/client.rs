@@ -178,7 +178,7 @@ impl fmt::Debug for QueryBytes {
 /// The secret of one query, waiting for its answer; zeroised on drop.
 pub struct PendingAnswer {
     params: Params,
-    secret: SmallSecret,
+    pub(crate) secret: SmallSecret,
 }
 
 impl PendingAnswer {

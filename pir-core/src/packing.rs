@@ -6,7 +6,7 @@
 //! the scan it streams a matrix that no query changes, so the queries of one
 //! pass share it.
 //!
-//! Layout, in `u32`, for each group of d rows: for each [`Chain`] and each of
+//! Layout, in `u32`, for each group of d rows: for each of the two chains and each of
 //! the residues mod Q and mod P a *panel* of d/16 tiles of `steps` lines of
 //! sixteen slots. A tile is contiguous, so a kernel keeps the sums of a few
 //! tiles in registers while it streams their lines.

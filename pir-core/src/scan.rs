@@ -15,20 +15,26 @@ use rayon::prelude::*;
 use crate::arch::{Avx512, Backend};
 use crate::database::DatabaseView;
 use crate::query::{Batch, Query};
+use crate::ring::DEGREE;
 
-/// Columns that a kernel takes at a time.
+/// Query elements in a line.
 const CHUNK: usize = 64;
 
-/// Rows that one task takes.
-const TASK_ROWS: usize = 96;
+/// Lines of a block for one limb of one query.
+const CHUNKS: usize = DEGREE / CHUNK;
+
+/// Rows that one task takes: a multiple of the rows that a kernel takes at a
+/// time, and enough for long streams from memory.
+const TASK_ROWS: usize = 1024;
 
 /// One limb of 64 query elements.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; CHUNK]);
 
-/// The limbs of all queries of a pass: for each chunk of 64 columns, each
-/// query, each limb from the least significant on, one line.
+/// The limbs of all queries of a pass: for each block of d columns, each
+/// query, each chunk of 64 columns, one line a limb from the least significant
+/// on.
 struct Limbs {
     queries: usize,
     /// Limbs of an element, ⌈k/8⌉.
@@ -39,19 +45,26 @@ struct Limbs {
 impl Limbs {
     fn of(queries: &[Query], query_bits: u32) -> Self {
         let count = query_bits.div_ceil(8) as usize;
-        let chunks = queries[0].elements.len() / CHUNK;
-        let per_chunk = queries.len() * count;
-        let mut lines = vec![Line([0; CHUNK]); chunks * per_chunk];
-        for (chunk, lines) in lines.chunks_exact_mut(per_chunk).enumerate() {
-            for (query, lines) in queries.iter().zip(lines.chunks_exact_mut(count)) {
-                let elements = &query.elements[chunk * CHUNK..(chunk + 1) * CHUNK];
-                for (limb, line) in lines.iter_mut().enumerate() {
-                    for (byte, element) in line.0.iter_mut().zip(elements) {
-                        *byte = (element >> (8 * limb)) as u8;
+        let per_query = CHUNKS * count;
+        let blocks = queries[0].elements.len() / DEGREE;
+        let mut lines = vec![Line([0; CHUNK]); blocks * queries.len() * per_query];
+        lines
+            .par_chunks_exact_mut(per_query)
+            .enumerate()
+            .for_each(|(index, lines)| {
+                let (block, query) = (index / queries.len(), &queries[index % queries.len()]);
+                let elements = &query.elements[block * DEGREE..(block + 1) * DEGREE];
+                for (lines, elements) in lines
+                    .chunks_exact_mut(count)
+                    .zip(elements.chunks_exact(CHUNK))
+                {
+                    for (limb, line) in lines.iter_mut().enumerate() {
+                        for (byte, element) in line.0.iter_mut().zip(elements) {
+                            *byte = (element >> (8 * limb)) as u8;
+                        }
                     }
                 }
-            }
-        }
+            });
         Self {
             queries: queries.len(),
             count,
@@ -59,10 +72,11 @@ impl Limbs {
         }
     }
 
-    /// The lines of one chunk, query by query.
-    fn chunk(&self, chunk: usize) -> &[Line] {
-        let per_chunk = self.queries * self.count;
-        &self.lines[chunk * per_chunk..(chunk + 1) * per_chunk]
+    /// The lines of one block for each query, `CHUNKS·count` lines.
+    fn block(&self, block: usize) -> impl Iterator<Item = &[Line]> {
+        let per_query = CHUNKS * self.count;
+        let per_block = self.queries * per_query;
+        self.lines[block * per_block..(block + 1) * per_block].chunks_exact(per_query)
     }
 }
 
@@ -81,16 +95,18 @@ pub fn scan(backend: Backend, database: &DatabaseView<'_>, batch: Batch<'_>) -> 
         Backend::Portable => None,
         Backend::Avx512Vnni => Avx512::detect(),
     };
+    let blocks = params.columns() / DEGREE;
     products
         .par_chunks_mut(TASK_ROWS * queries.len())
         .enumerate()
         .for_each(|(task, products)| {
-            let count = products.len() / queries.len();
-            let rows = database.rows(task * TASK_ROWS, count);
-            match proof {
-                #[cfg(target_arch = "x86_64")]
-                Some(proof) => avx512::scan(proof, rows, &limbs, products),
-                _ => portable::scan(rows, &limbs, products),
+            for block in 0..blocks {
+                let rows = database.block_rows(block, task * TASK_ROWS, TASK_ROWS);
+                match proof {
+                    #[cfg(target_arch = "x86_64")]
+                    Some(proof) => avx512::add_block(proof, rows, &limbs, block, products),
+                    _ => portable::add_block(rows, &limbs, block, products),
+                }
             }
             for product in products {
                 *product &= (1 << bits) - 1;

@@ -9,7 +9,7 @@ use crate::packing::{self, Packed, PackingView};
 use crate::params::Params;
 use crate::query::{Batch, Query};
 use crate::ring::{DEGREE, PackPrime, SpecialPrime, ntt, pointwise};
-use crate::{Error, params, scan};
+use crate::{Error, scan};
 
 /// A database and its packing matrices, ready to answer. It borrows both and
 /// keeps nothing of a query.
@@ -79,14 +79,12 @@ impl<'a> Server<'a> {
             .enumerate()
             .for_each(|(index, (query, bodies))| {
                 let group = index % params.groups();
-                let column = products[group * DEGREE * queries.len()..]
-                    .iter()
-                    .skip(query);
-                let column = column.step_by(queries.len());
+                let products = products[group * DEGREE * queries.len()..].iter();
+                let products = products.skip(query).step_by(queries.len());
                 finish(
                     params,
                     &packed[group * queries.len() + query],
-                    column,
+                    products,
                     bodies,
                 );
             });
@@ -94,15 +92,27 @@ impl<'a> Server<'a> {
     }
 }
 
-/// b_fin = Σ β'_r·X^r + ModDown(T), switched to q_b, for one group.
+/// Switches b_fin of one group to q_b.
 fn finish<'b>(
     params: &Params,
     packed: &Packed,
-    column: impl Iterator<Item = &'b u32>,
+    products: impl Iterator<Item = &'b u32>,
     bodies: &mut [u32],
 ) {
+    let width = params.widths().body;
+    for (out, &value) in bodies.iter_mut().zip(&body(params, packed, products)) {
+        *out = pointwise::round_to_bits::<PackPrime>(value, width);
+    }
+}
+
+/// b_fin = Σ β'_r·X^r + ModDown(T) mod Q for one group and query, with β' the
+/// scan's products switched to Q.
+pub(crate) fn body<'b>(
+    params: &Params,
+    packed: &Packed,
+    products: impl Iterator<Item = &'b u32>,
+) -> [u32; DEGREE] {
     const INVERSE: [u32; DEGREE] = [pointwise::SPECIAL_INVERSE; DEGREE];
-    let params::Widths { query, body, .. } = params.widths();
     let mut low = *packed.special;
     ntt::inverse::<SpecialPrime>(&mut low);
     pointwise::divide_by_special(&mut low);
@@ -110,14 +120,12 @@ fn finish<'b>(
     pointwise::multiply::<PackPrime>(&mut sum, &packed.pack, &INVERSE);
     ntt::inverse::<PackPrime>(&mut sum);
     pointwise::subtract::<PackPrime>(&mut sum, &low);
-    let mut scanned = [0; DEGREE];
-    for (scanned, &product) in scanned.iter_mut().zip(column) {
-        *scanned = pointwise::round_from_bits::<PackPrime>(product, query);
+    let mut switched = [0; DEGREE];
+    for (switched, &product) in switched.iter_mut().zip(products) {
+        *switched = pointwise::round_from_bits::<PackPrime>(product, params.widths().query);
     }
-    pointwise::add::<PackPrime>(&mut sum, &scanned);
-    for (out, &value) in bodies.iter_mut().zip(&sum) {
-        *out = pointwise::round_to_bits::<PackPrime>(value, body);
-    }
+    pointwise::add::<PackPrime>(&mut sum, &switched);
+    sum
 }
 
 #[cfg(test)]

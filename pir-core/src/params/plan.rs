@@ -56,14 +56,15 @@ pub fn plan(database_bytes: u64, least_rows: usize) -> Result<Params, ParamsErro
             .div_ceil(rows as u64)
             .max(1)
             .next_multiple_of(DEGREE as u64);
-        if rows >= least_rows && columns <= MAX_COLUMNS as u64 {
-            if let Ok(params) = Params::new(columns as usize, rows) {
-                let costs = params.costs();
-                let sent = (costs.upload_bytes + costs.answer_bytes) as u64;
-                let weight = costs.streamed_bytes as u64 + sent * BYTES_READ_PER_BYTE_SENT;
-                if best.is_none_or(|(least, _)| weight < least) {
-                    best = Some((weight, params));
-                }
+        if rows >= least_rows
+            && columns <= MAX_COLUMNS as u64
+            && let Ok(params) = Params::new(columns as usize, rows)
+        {
+            let costs = params.costs();
+            let sent = (costs.upload_bytes + costs.answer_bytes) as u64;
+            let weight = costs.streamed_bytes as u64 + sent * BYTES_READ_PER_BYTE_SENT;
+            if best.is_none_or(|(least, _)| weight < least) {
+                best = Some((weight, params));
             }
         }
         rows *= 2;

@@ -1,110 +1,94 @@
 //! The scan with AVX-512 VNNI: `vpdpbusd` multiplies 64 unsigned limbs by 64
 //! signed digits into sixteen wrapping 32-bit sums.
 //!
-//! A block of six rows (as many streams from memory) by the three or four
-//! limbs of a query keeps its 24 sums in registers. Columns are tiled so that
-//! with several queries the block's rows come from the first-level cache after
-//! the first query.
+//! A task's rows are read as several streams, far enough apart for the
+//! hardware to prefetch each. One query takes four streams by all its limbs:
+//! the block's limbs (8 KiB) stay in the first-level cache, and the read
+//! bandwidth is the limit. Several queries take eight streams by two or three
+//! limbs: the eight rows (16 KiB) stay in the first-level cache and the limbs
+//! come from the second.
 
 #![expect(unsafe_code, reason = "SIMD kernel")]
 
 use std::arch::x86_64::*;
 
-use super::{CHUNK, Limbs, Line};
+use super::{CHUNK, CHUNKS, Limbs, Line, TASK_ROWS};
 use crate::arch::Avx512;
-use crate::query::MAX_BATCH;
+use crate::ring::DEGREE;
 
-/// Rows of a register block.
-const BLOCK: usize = 6;
+/// Streams for one query.
+const ALONE: usize = 4;
 
-/// Chunks of 64 columns in a tile when several queries share a pass: six rows
-/// of 2 KiB leave the first-level cache room for the limbs.
-const TILE: usize = 32;
+/// Streams for several queries.
+const TOGETHER: usize = 8;
 
-/// As [`super::portable::scan`].
-pub(super) fn scan(proof: Avx512, rows: &[u8], limbs: &Limbs, products: &mut [u32]) {
-    match limbs.count {
-        3 => scan_limbs::<3>(proof, rows, limbs, products),
-        _ => scan_limbs::<4>(proof, rows, limbs, products),
-    }
-}
+const _: () = assert!(TASK_ROWS.is_multiple_of(ALONE) && TASK_ROWS.is_multiple_of(TOGETHER));
 
-fn scan_limbs<const LIMBS: usize>(proof: Avx512, rows: &[u8], limbs: &Limbs, products: &mut [u32]) {
-    let columns = rows.len() / (products.len() / limbs.queries);
-    let blocks = rows.chunks(BLOCK * columns);
-    for (rows, products) in blocks.zip(products.chunks_mut(BLOCK * limbs.queries)) {
-        if rows.len() == BLOCK * columns {
-            block::<BLOCK, LIMBS>(proof, rows, limbs, products);
-        } else {
-            let rows = rows.chunks_exact(columns);
-            for (row, products) in rows.zip(products.chunks_mut(limbs.queries)) {
-                block::<1, LIMBS>(proof, row, limbs, products);
-            }
-        }
-    }
-}
-
-/// Products of `ROWS` rows with every query.
-fn block<const ROWS: usize, const LIMBS: usize>(
+/// As [`super::portable::add_block`], for [`TASK_ROWS`] rows.
+pub(super) fn add_block(
     _proof: Avx512,
     rows: &[u8],
     limbs: &Limbs,
+    block: usize,
     products: &mut [u32],
 ) {
-    let columns = rows.len() / ROWS;
-    let rows: [&[u8]; ROWS] = std::array::from_fn(|r| &rows[r * columns..(r + 1) * columns]);
     // SAFETY: `_proof` shows that the enabled features are there.
-    unsafe { tiles::<ROWS, LIMBS>(&rows, limbs, products) }
+    unsafe {
+        match (limbs.queries, limbs.count) {
+            (1, 3) => streams::<ALONE, 3>(rows, limbs, block, products),
+            (1, _) => streams::<ALONE, 4>(rows, limbs, block, products),
+            (_, 3) => streams::<TOGETHER, 3>(rows, limbs, block, products),
+            (_, _) => streams::<TOGETHER, 2>(rows, limbs, block, products),
+        }
+    }
 }
 
+/// All rows, `STREAMS` at a time from as many equal parts, with every query,
+/// `LIMBS` limbs at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn tiles<const ROWS: usize, const LIMBS: usize>(
-    rows: &[&[u8]; ROWS],
+fn streams<const STREAMS: usize, const LIMBS: usize>(
+    rows: &[u8],
     limbs: &Limbs,
+    block: usize,
     products: &mut [u32],
 ) {
-    let chunks = rows[0].len() / CHUNK;
-    let queries = limbs.queries;
-    assert!(queries <= MAX_BATCH);
-    let tile = if queries == 1 { chunks } else { TILE };
-    let stride = queries * LIMBS;
-    let mut sums = [[_mm512_setzero_si512(); ROWS]; MAX_BATCH];
-    for first in (0..chunks).step_by(tile) {
-        let tile = tile.min(chunks - first);
-        let rows = rows.map(|row| &row[first * CHUNK..(first + tile) * CHUNK]);
-        let lines = &limbs.lines[first * stride..(first + tile) * stride];
-        for (query, sums) in sums.iter_mut().enumerate().take(queries) {
-            let found = registers::<ROWS, LIMBS>(&rows, &lines[query * LIMBS..], stride, tile);
-            for (sum, found) in sums.iter_mut().zip(found) {
-                *sum = _mm512_add_epi32(*sum, found);
+    let part = rows.len() / DEGREE / STREAMS;
+    for first in 0..part {
+        let rows: [&[u8]; STREAMS] = std::array::from_fn(|stream| {
+            let row = stream * part + first;
+            &rows[row * DEGREE..(row + 1) * DEGREE]
+        });
+        for (query, lines) in limbs.block(block).enumerate() {
+            for limb in (0..limbs.count).step_by(LIMBS) {
+                let sums = registers::<STREAMS, LIMBS>(&rows, lines, limbs.count, limb);
+                for (stream, sum) in sums.into_iter().enumerate() {
+                    let row = stream * part + first;
+                    let product = &mut products[row * limbs.queries + query];
+                    let sum = _mm512_reduce_add_epi32(sum) as u32;
+                    *product = product.wrapping_add(sum << (8 * limb));
+                }
             }
         }
     }
-    for (row, products) in products.chunks_exact_mut(queries).enumerate() {
-        for (product, sums) in products.iter_mut().zip(&sums) {
-            *product = _mm512_reduce_add_epi32(sums[row]) as u32;
-        }
-    }
 }
 
-/// The inner loop: `tile` chunks of `ROWS` rows by one query's limbs, which are
-/// `stride` lines apart from chunk to chunk. Sums mod 2^32 a lane, limbs
-/// already shifted together.
+/// The inner loop: a block's row of each stream by limbs `first ..` of a
+/// query with `count` limbs. Sums mod 2^32, limbs already shifted together.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn registers<const ROWS: usize, const LIMBS: usize>(
-    rows: &[&[u8]; ROWS],
+fn registers<const STREAMS: usize, const LIMBS: usize>(
+    rows: &[&[u8]; STREAMS],
     lines: &[Line],
-    stride: usize,
-    tile: usize,
-) -> [__m512i; ROWS] {
-    assert!(tile > 0 && lines.len() >= (tile - 1) * stride + LIMBS);
-    assert!(rows.iter().all(|row| row.len() >= tile * CHUNK));
-    let mut sums = [[_mm512_setzero_si512(); LIMBS]; ROWS];
-    for chunk in 0..tile {
-        // SAFETY: the first assertion covers all LIMBS lines of this chunk.
+    count: usize,
+    first: usize,
+) -> [__m512i; STREAMS] {
+    assert!(first + LIMBS <= count && lines.len() >= CHUNKS * count);
+    assert!(rows.iter().all(|row| row.len() >= CHUNKS * CHUNK));
+    let mut sums = [[_mm512_setzero_si512(); LIMBS]; STREAMS];
+    for chunk in 0..CHUNKS {
+        // SAFETY: the first assertion covers the limbs of this chunk.
         let limbs: [__m512i; LIMBS] = std::array::from_fn(|limb| unsafe {
-            _mm512_load_si512(lines.as_ptr().add(chunk * stride + limb).cast())
+            _mm512_load_si512(lines.as_ptr().add(chunk * count + first + limb).cast())
         });
         for (row, sums) in rows.iter().zip(&mut sums) {
             // SAFETY: the second assertion covers the 64 bytes of this chunk.

@@ -1,20 +1,16 @@
 //! The scan in plain Rust; it defines the result.
 
 use super::{CHUNK, Limbs};
+use crate::ring::DEGREE;
 
-/// Products of `rows` (as many as `products` has room for, each as long as the
-/// limbs have columns) with every query, mod 2^32.
-pub(super) fn scan(rows: &[u8], limbs: &Limbs, products: &mut [u32]) {
-    let count = products.len() / limbs.queries;
-    let columns = rows.len() / count;
-    for (row, products) in rows
-        .chunks_exact(columns)
-        .zip(products.chunks_exact_mut(limbs.queries))
-    {
-        products.fill(0);
-        for (chunk, digits) in row.chunks_exact(CHUNK).enumerate() {
-            let lines = limbs.chunk(chunk).chunks_exact(limbs.count);
-            for (product, lines) in products.iter_mut().zip(lines) {
+/// Adds the products of a block's `rows` (d bytes each) with every query, mod
+/// 2^32, to `products` (`rows × queries`).
+pub(super) fn add_block(rows: &[u8], limbs: &Limbs, block: usize, products: &mut [u32]) {
+    let rows = rows.chunks_exact(DEGREE);
+    for (row, products) in rows.zip(products.chunks_exact_mut(limbs.queries)) {
+        for (product, lines) in products.iter_mut().zip(limbs.block(block)) {
+            let chunks = row.chunks_exact(CHUNK).zip(lines.chunks_exact(limbs.count));
+            for (digits, lines) in chunks {
                 for (limb, line) in lines.iter().enumerate() {
                     let sum: i32 = digits
                         .iter()

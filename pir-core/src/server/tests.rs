@@ -37,10 +37,8 @@ impl Fixture {
     }
 
     fn column(&self, column: usize) -> Vec<u8> {
-        let columns = self.params.columns();
-        (0..self.params.rows())
-            .map(|r| self.bytes[r * columns + column])
-            .collect()
+        let database = DatabaseView::new(&self.params, &self.bytes).unwrap();
+        database.column(column).unwrap()
     }
 
     /// Looks the columns up in one pass, everything over the wire forms.

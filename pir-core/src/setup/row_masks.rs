@@ -36,21 +36,21 @@ pub(super) fn transformed(
 ) -> Result<(), Error> {
     out.par_iter_mut().enumerate().try_for_each(|(row, out)| {
         let row = group * DEGREE + row;
-        let digits = database.rows(row, 1);
-        check_norm(row, digits)?;
-        row_mask(digits, masks, out);
+        let blocks = (0..masks.0.len()).map(|block| database.block_rows(block, row, 1));
+        check_norm(row, blocks.clone(), database.params().columns())?;
+        row_mask(blocks, masks, out);
         Ok(())
     })
 }
 
 /// One row: Σ_j D_{r,j}·τ_{-1}(A_j), then τ_{-1} of the sum, so that no digit
 /// is moved.
-fn row_mask(digits: &[u8], masks: &Masks, out: &mut [u32; DEGREE]) {
+fn row_mask<'a>(blocks: impl Iterator<Item = &'a [u8]>, masks: &Masks, out: &mut [u32; DEGREE]) {
     const SCALE: u32 = inverse_mod(DEGREE as u32, PackPrime::MODULUS);
     let mut total = [0u32; DEGREE];
     let mut sum = [0u64; DEGREE];
     let mut block = [0u32; DEGREE];
-    for (index, (digits, mask)) in digits.chunks_exact(DEGREE).zip(&masks.0).enumerate() {
+    for (index, (digits, mask)) in blocks.zip(&masks.0).enumerate() {
         centred_residues(&mut block, digits);
         ntt::forward::<ScanPrime>(&mut block);
         pointwise::accumulate(&mut sum, &block, mask);
@@ -82,19 +82,23 @@ crate::arch::multiversion! {
         }
     }
 
-    /// Σ digit² of a row of at most 2^20 digits.
-    fn square_sum(out: &mut u64, digits: &[u8]) {
-        for digits in digits.chunks(DEGREE) {
-            let sum: i32 = digits.iter().map(|&d| i32::from(d as i8).pow(2)).sum();
-            *out += sum as u64;
-        }
+    /// Adds Σ digit² of a block's row.
+    fn add_squares(sum: &mut u64, digits: &[u8]) {
+        let squares: i32 = digits.iter().map(|&d| i32::from(d as i8).pow(2)).sum();
+        *sum += squares as u64;
     }
 }
 
-fn check_norm(row: usize, digits: &[u8]) -> Result<(), Error> {
+fn check_norm<'a>(
+    row: usize,
+    blocks: impl Iterator<Item = &'a [u8]>,
+    columns: usize,
+) -> Result<(), Error> {
     let mut sum = 0;
-    square_sum(&mut sum, digits);
-    let found = sum as f64 / digits.len() as f64;
+    for digits in blocks {
+        add_squares(&mut sum, digits);
+    }
+    let found = sum as f64 / columns as f64;
     if found > MEAN_SQUARE_LIMIT {
         return Err(Error::RowNorm {
             row,

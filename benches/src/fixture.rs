@@ -1,0 +1,72 @@
+//! A database of uniform bytes with everything set up, and its clients.
+
+use anyhow::{Result, ensure};
+use pir_core::client::{Client, ColumnIndex, PendingAnswer};
+use pir_core::crs::CrsSeed;
+use pir_core::database::DatabaseView;
+use pir_core::params::Params;
+use pir_core::query::Query;
+use pir_core::sample::SecretRng;
+use pir_core::setup::Preprocessed;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// `length` uniform bytes, the same on every run.
+#[must_use]
+pub fn uniform_bytes(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    bytes
+        .par_chunks_mut(1 << 20)
+        .enumerate()
+        .for_each(|(chunk, bytes)| {
+            ChaCha8Rng::seed_from_u64(chunk as u64).fill_bytes(bytes);
+        });
+    bytes
+}
+
+/// The CRS seed of the benchmarks.
+#[must_use]
+pub fn crs_seed() -> CrsSeed {
+    CrsSeed::derive(b"benches", 0)
+}
+
+/// Queries for the given columns, as the server decodes them.
+///
+/// # Errors
+///
+/// Those of `pir_core`.
+pub fn queries(params: &Params, columns: &[u32]) -> Result<(Vec<Query>, Vec<PendingAnswer>)> {
+    let client = Client::new(params, &crs_seed());
+    let mut rng = SecretRng::from_os()?;
+    let mut queries = Vec::new();
+    let mut pending = Vec::new();
+    for &column in columns {
+        let (bytes, waiting) = client.prepare(ColumnIndex::from(column), &mut rng)?.send();
+        queries.push(Query::decode(params, bytes.as_bytes())?);
+        pending.push(waiting);
+    }
+    Ok((queries, pending))
+}
+
+/// Looks `columns` up in one pass and compares every byte.
+///
+/// # Errors
+///
+/// Those of `pir_core`, and a wrong answer.
+pub fn check(
+    database: DatabaseView<'_>,
+    preprocessed: &Preprocessed,
+    columns: &[u32],
+) -> Result<()> {
+    let params = database.params();
+    let (queries, pending) = queries(params, columns)?;
+    let server = pir_core::server::Server::new(database, preprocessed.packing.as_slice())?;
+    let answers = server.answer(&queries)?;
+    for ((pending, answer), &column) in pending.into_iter().zip(&answers).zip(columns) {
+        let found = pending.decrypt(&preprocessed.hint, answer)?;
+        let expected = database.column(column as usize)?;
+        ensure!(found == expected, "wrong answer for column {column}");
+    }
+    Ok(())
+}
