@@ -1,0 +1,16 @@
+//! Decodes PIR answers; what is accepted has the length that the parameters give.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use pir_core::answer::{self, Answer};
+use pir_core::params::Params;
+
+static PARAMS: LazyLock<Params> = LazyLock::new(|| Params::new(2048, 2048).expect("valid shape"));
+
+fuzz_target!(|bytes: &[u8]| {
+    if Answer::decode(&PARAMS, bytes).is_ok() {
+        assert_eq!(bytes.len(), answer::encoded_bytes(&PARAMS));
+    }
+});

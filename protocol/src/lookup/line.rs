@@ -1,0 +1,102 @@
+//! The line of JSON that reports a lookup.
+
+use serde::Serialize;
+
+use super::{Lookup, Unverifiable};
+use crate::csi::Csi;
+use crate::mapping::Mapping;
+
+/// The report of one lookup: a JSON object on one line, its members always in
+/// this order:
+///
+/// | `result` | further members |
+/// |---|---|
+/// | `mappings` | `mappings`: those of [`Lookup::Mappings`] |
+/// | `no_mapping` | |
+/// | `opted_out` | |
+/// | `unverifiable` | `reason`: as [`Unverifiable`] is serialised |
+/// | `error` | `error`: what went wrong, in words |
+///
+/// Before them, `identifier`: the canonical form, or for an `error` the text
+/// that was given if it is no identifier. The line is for whoever asked, and
+/// for nobody else.
+#[derive(Serialize)]
+pub struct AnswerLine<'a> {
+    identifier: &'a str,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+enum Outcome<'a> {
+    Mappings { mappings: &'a [Mapping] },
+    NoMapping,
+    OptedOut,
+    Unverifiable { reason: Unverifiable },
+    Error { error: &'a str },
+}
+
+impl<'a> AnswerLine<'a> {
+    /// Of a lookup that was answered.
+    pub fn found(csi: &'a Csi, lookup: &'a Lookup) -> Self {
+        let outcome = match lookup {
+            Lookup::Mappings(mappings) => Outcome::Mappings { mappings },
+            Lookup::NoMapping => Outcome::NoMapping,
+            Lookup::OptedOut => Outcome::OptedOut,
+            Lookup::Unverifiable(reason) => Outcome::Unverifiable { reason: *reason },
+        };
+        Self { identifier: csi.canonical(), outcome }
+    }
+
+    /// Of a lookup that failed, or could not begin.
+    pub fn failed(identifier: &'a str, error: &'a str) -> Self {
+        Self { identifier, outcome: Outcome::Error { error } }
+    }
+
+    /// The line, without its end.
+    pub fn to_json(&self) -> String {
+        // Cannot fail: no maps with other keys than text, no failing types.
+        serde_json::to_string(self).expect("plain values serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_known() {
+        let csi = Csi::parse("someone@example.org").unwrap();
+        let line = |lookup| AnswerLine::found(&csi, &lookup).to_json();
+        assert_eq!(
+            line(Lookup::NoMapping),
+            r#"{"identifier":"mailto:someone@example.org","result":"no_mapping"}"#
+        );
+        assert_eq!(
+            line(Lookup::OptedOut),
+            r#"{"identifier":"mailto:someone@example.org","result":"opted_out"}"#
+        );
+        assert_eq!(
+            line(Lookup::Unverifiable(Unverifiable::CredentialExpired)),
+            concat!(
+                r#"{"identifier":"mailto:someone@example.org","result":"unverifiable","#,
+                r#""reason":"credential-expired"}"#
+            )
+        );
+        assert_eq!(
+            line(Lookup::Mappings(vec![Mapping::example(1, 7, &["a.example"])])),
+            concat!(
+                r#"{"identifier":"mailto:someone@example.org","result":"mappings","mappings":["#,
+                r#"{"id":"01010101010101010101010101010101","seq":7,"#,
+                r#""not_before":"2026-11-23T00:00:00Z","expires":"2026-12-23T00:00:00Z","assignment":2,"#,
+                r#""replaces":"same-id","policy":{"exclusivity":"shared","reach":"any-app"},"#,
+                r#""entries":[{"msp":"a.example","tags":["personal"],"priority":0,"preference":"default"}]}]}"#
+            )
+        );
+        assert_eq!(
+            AnswerLine::failed("12\n3", "no \"country\"").to_json(),
+            r#"{"identifier":"12\n3","result":"error","error":"no \"country\""}"#
+        );
+    }
+}

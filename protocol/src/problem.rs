@@ -1,0 +1,458 @@
+//! Problem documents: the body of every HTTP error (RFC 9457).
+//!
+//! A problem's text is for people and never names an identifier, a key or
+//! anything decrypted; programs go by its type.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::manifest::SnapshotId;
+
+/// Most bytes of a problem document that a client reads.
+pub const PROBLEM_BYTES_MAX: usize = 4096;
+
+/// What went wrong, as a URN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemType {
+    /// The request is not in the form that its path requires.
+    MalformedRequest,
+    /// The sender is not authenticated, or not for this.
+    Unauthorized,
+    /// There is no such path.
+    NotFound,
+    /// The path has no such method.
+    MethodNotAllowed,
+    /// The request was not complete in time.
+    RequestTimeout,
+    /// The OPRF key of that epoch is not, or no longer, in use.
+    OprfEpochUnknown,
+    /// The snapshot is no longer, or was never, served; see
+    /// [`Problem::current_snapshot`].
+    SnapshotGone,
+    /// The body is longer than any that the path takes.
+    PayloadTooLarge,
+    /// The body is of another media type than the path takes.
+    UnsupportedMediaType,
+    /// The query is for another parameter set or shape than the snapshot's.
+    UnprocessableQuery,
+    /// The sender's quota is used up; see [`Problem::retry_after`].
+    TooManyRequests,
+    /// The fault is the server's.
+    Internal,
+    /// The server has too much to do; see [`Problem::retry_after`].
+    Overloaded,
+    /// The server has no snapshot to serve yet, or is draining.
+    NotReady,
+}
+
+/// A problem document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What went wrong.
+    #[serde(rename = "type")]
+    pub kind: ProblemType,
+    /// The type's one-line summary.
+    title: &'static str,
+    /// The type's HTTP status.
+    status: u16,
+    /// What is special about this occurrence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The snapshot to use instead.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "serialize_snapshot"
+    )]
+    pub current_snapshot: Option<SnapshotId>,
+    /// Seconds after which to try again; also sent as `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+}
+
+/// Why bytes are not a problem document of this API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemError {
+    /// More than [`PROBLEM_BYTES_MAX`].
+    #[error("a problem document has at most {PROBLEM_BYTES_MAX} bytes, not {found}")]
+    TooLong {
+        /// Bytes given.
+        found: usize,
+    },
+    /// Not JSON, or a member of the wrong type.
+    #[error("not a problem document")]
+    Malformed,
+    /// The type is none of [`ProblemType::ALL`].
+    #[error("a problem of unknown type")]
+    UnknownType,
+    /// The status is not that of the type.
+    #[error("a problem of this type has status {expected}, not {found}")]
+    Status {
+        /// The type's status.
+        expected: u16,
+        /// The document's.
+        found: u16,
+    },
+    /// The pointer to the current snapshot is not a snapshot id.
+    #[error("the pointer to the current snapshot is malformed")]
+    CurrentSnapshot,
+}
+
+impl ProblemType {
+    /// Every type.
+    pub const ALL: [Self; 14] = [
+        Self::MalformedRequest,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::OprfEpochUnknown,
+        Self::SnapshotGone,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::UnprocessableQuery,
+        Self::TooManyRequests,
+        Self::Internal,
+        Self::Overloaded,
+        Self::NotReady,
+    ];
+
+    /// The URN in the document's `type`.
+    pub const fn urn(self) -> &'static str {
+        self.definition().0
+    }
+
+    /// The one-line summary in the document's `title`.
+    pub const fn title(self) -> &'static str {
+        self.definition().1
+    }
+
+    /// The HTTP status (RFC 9110 §15).
+    pub const fn status(self) -> u16 {
+        self.definition().2
+    }
+
+    const fn definition(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::MalformedRequest => (
+                "urn:sotto:problem:malformed-request",
+                "The request is malformed",
+                400,
+            ),
+            Self::Unauthorized => (
+                "urn:sotto:problem:unauthorized",
+                "The sender is not authorised",
+                401,
+            ),
+            Self::NotFound => ("urn:sotto:problem:not-found", "There is nothing here", 404),
+            Self::MethodNotAllowed => (
+                "urn:sotto:problem:method-not-allowed",
+                "The method is not allowed here",
+                405,
+            ),
+            Self::RequestTimeout => (
+                "urn:sotto:problem:request-timeout",
+                "The request took too long to arrive",
+                408,
+            ),
+            Self::OprfEpochUnknown => (
+                "urn:sotto:problem:oprf-epoch-unknown",
+                "The OPRF key of that epoch is not in use",
+                409,
+            ),
+            Self::SnapshotGone => (
+                "urn:sotto:problem:snapshot-gone",
+                "The snapshot is not served",
+                410,
+            ),
+            Self::PayloadTooLarge => (
+                "urn:sotto:problem:payload-too-large",
+                "The body is too long",
+                413,
+            ),
+            Self::UnsupportedMediaType => (
+                "urn:sotto:problem:unsupported-media-type",
+                "The body is of another media type than expected",
+                415,
+            ),
+            Self::UnprocessableQuery => (
+                "urn:sotto:problem:unprocessable-query",
+                "The query does not fit the snapshot's parameters",
+                422,
+            ),
+            Self::TooManyRequests => (
+                "urn:sotto:problem:too-many-requests",
+                "The sender's quota is used up",
+                429,
+            ),
+            Self::Internal => ("urn:sotto:problem:internal", "The server failed", 500),
+            Self::Overloaded => ("urn:sotto:problem:overloaded", "The server is busy", 503),
+            Self::NotReady => (
+                "urn:sotto:problem:not-ready",
+                "The server is not ready",
+                503,
+            ),
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of that type, without details.
+    pub const fn new(kind: ProblemType) -> Self {
+        Self {
+            kind,
+            title: kind.title(),
+            status: kind.status(),
+            detail: None,
+            current_snapshot: None,
+            retry_after: None,
+        }
+    }
+
+    /// The same, saying what is special about this occurrence. The text must
+    /// come from errors, which name no identifier.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same, pointing to the snapshot to use instead.
+    #[must_use]
+    pub const fn with_current_snapshot(mut self, snapshot: SnapshotId) -> Self {
+        self.current_snapshot = Some(snapshot);
+        self
+    }
+
+    /// The same, saying after how many seconds to try again.
+    #[must_use]
+    pub const fn with_retry_after(mut self, secs: u32) -> Self {
+        self.retry_after = Some(secs);
+        self
+    }
+
+    /// The type's one-line summary.
+    pub const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The type's HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The document's JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and integers under distinct text keys always serialise.
+        serde_json::to_vec(self).expect("a problem serialises")
+    }
+
+    /// Reads a document; members that this API doesn't define are ignored
+    /// (RFC 9457 §3.2), and the title is the type's own.
+    ///
+    /// # Errors
+    /// [`ProblemError`], by what is wrong.
+    pub fn from_json(json: &[u8]) -> Result<Self, ProblemError> {
+        if json.len() > PROBLEM_BYTES_MAX {
+            return Err(ProblemError::TooLong { found: json.len() });
+        }
+        let document: Document =
+            serde_json::from_slice(json).map_err(|_| ProblemError::Malformed)?;
+        let kind: ProblemType = document.kind.parse()?;
+        if document.status != kind.status() {
+            return Err(ProblemError::Status {
+                expected: kind.status(),
+                found: document.status,
+            });
+        }
+        let current_snapshot = document
+            .current_snapshot
+            .map(|text| text.parse().map_err(|_| ProblemError::CurrentSnapshot))
+            .transpose()?;
+        Ok(Self {
+            detail: document.detail,
+            current_snapshot,
+            retry_after: document.retry_after,
+            ..Self::new(kind)
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.title, self.status)?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for ProblemType {
+    type Err = ProblemError;
+
+    fn from_str(urn: &str) -> Result<Self, ProblemError> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.urn() == urn)
+            .ok_or(ProblemError::UnknownType)
+    }
+}
+
+impl Serialize for ProblemType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.urn())
+    }
+}
+
+impl<'de> Deserialize<'de> for ProblemType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let urn = String::deserialize(deserializer)?;
+        urn.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The members as they are on the wire.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "type")]
+    kind: String,
+    status: u16,
+    detail: Option<String>,
+    current_snapshot: Option<String>,
+    retry_after: Option<u32>,
+}
+
+fn serialize_snapshot<S: Serializer>(
+    snapshot: &Option<SnapshotId>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match snapshot {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn known_document() {
+        let problem = Problem::new(ProblemType::SnapshotGone)
+            .with_detail("two builds ago")
+            .with_current_snapshot(SnapshotId::from_bytes([0xcd; 32]))
+            .with_retry_after(3);
+        let expected = format!(
+            concat!(
+                r#"{{"type":"urn:sotto:problem:snapshot-gone","title":"The snapshot is not served","#,
+                r#""status":410,"detail":"two builds ago","current_snapshot":"{}","retry_after":3}}"#
+            ),
+            "cd".repeat(32)
+        );
+        assert_eq!(String::from_utf8(problem.to_json()).unwrap(), expected);
+        assert_eq!(
+            problem.to_string(),
+            "The snapshot is not served (410): two builds ago"
+        );
+    }
+
+    #[test]
+    fn every_type_has_its_own_urn_and_reads_back() {
+        let urns: HashSet<_> = ProblemType::ALL.iter().map(|kind| kind.urn()).collect();
+        assert_eq!(urns.len(), ProblemType::ALL.len());
+        for kind in ProblemType::ALL {
+            assert!((400..600).contains(&kind.status()));
+            assert!(kind.urn().starts_with("urn:sotto:problem:"));
+            assert_eq!(
+                Problem::from_json(&Problem::new(kind).to_json()),
+                Ok(Problem::new(kind))
+            );
+            let quoted = serde_json::to_string(&kind).unwrap();
+            assert_eq!(serde_json::from_str::<ProblemType>(&quoted).unwrap(), kind);
+        }
+    }
+
+    #[test]
+    fn unknown_members_and_other_titles_are_ignored() {
+        let json =
+            br#"{"instance":"/x","type":"urn:sotto:problem:not-found","title":"?","status":404}"#;
+        assert_eq!(
+            Problem::from_json(json),
+            Ok(Problem::new(ProblemType::NotFound))
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        let refused = |json: &str, expected| {
+            assert_eq!(Problem::from_json(json.as_bytes()), Err(expected), "{json}");
+        };
+        refused("", ProblemError::Malformed);
+        refused("{}", ProblemError::Malformed);
+        refused(
+            r#"{"type":"urn:sotto:problem:internal","status":500} x"#,
+            ProblemError::Malformed,
+        );
+        refused(
+            r#"{"type":"urn:sotto:problem:internal","status":"500"}"#,
+            ProblemError::Malformed,
+        );
+        refused(
+            r#"{"type":"about:blank","status":500}"#,
+            ProblemError::UnknownType,
+        );
+        refused(
+            r#"{"type":"urn:sotto:problem:internal","status":503}"#,
+            ProblemError::Status {
+                expected: 500,
+                found: 503,
+            },
+        );
+        refused(
+            r#"{"type":"urn:sotto:problem:internal","status":500,"current_snapshot":"00"}"#,
+            ProblemError::CurrentSnapshot,
+        );
+        refused(
+            &" ".repeat(PROBLEM_BYTES_MAX + 1),
+            ProblemError::TooLong {
+                found: PROBLEM_BYTES_MAX + 1,
+            },
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(
+            kind in 0..ProblemType::ALL.len(),
+            detail in proptest::option::of("\\PC{0,200}"),
+            snapshot in proptest::option::of(any::<[u8; 32]>()),
+            retry_after in any::<Option<u32>>(),
+        ) {
+            let problem = Problem {
+                detail,
+                current_snapshot: snapshot.map(SnapshotId::from_bytes),
+                retry_after,
+                ..Problem::new(ProblemType::ALL[kind])
+            };
+            prop_assert_eq!(Problem::from_json(&problem.to_json()), Ok(problem));
+        }
+
+        #[test]
+        fn truncated_and_random_bytes_are_refused(
+            cut in any::<usize>(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let json = Problem::new(ProblemType::Overloaded).with_retry_after(1).to_json();
+            let truncated = Problem::from_json(&json[..cut % json.len()]);
+            prop_assert_eq!(truncated, Err(ProblemError::Malformed));
+            prop_assert_eq!(Problem::from_json(&bytes), Err(ProblemError::Malformed));
+        }
+    }
+}
