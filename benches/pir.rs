@@ -8,7 +8,6 @@ use pir_core::database::DatabaseView;
 use pir_core::packing::{self, PackingView};
 use pir_core::params::{Params, plan};
 use pir_core::query::Batch;
-use pir_core::sample::SecretRng;
 use pir_core::setup::{self, Preprocessed, Setup, Workspace};
 use pir_core::scan;
 
@@ -70,11 +69,10 @@ fn stages(criterion: &mut Criterion, view: DatabaseView<'_>) {
 fn client(criterion: &mut Criterion, view: DatabaseView<'_>, preprocessed: &Preprocessed) {
     let params = view.params();
     let client = Client::new(params, &fixture::crs_seed());
-    let mut rng = SecretRng::from_os().expect("randomness");
     let mut group = criterion.benchmark_group("client");
     group.throughput(Throughput::Elements(1));
     group.bench_function("query", |bencher| {
-        bencher.iter(|| client.prepare(ColumnIndex::from(77), &mut rng).expect("a query"));
+        bencher.iter(|| client.prepare(ColumnIndex::from(77)).expect("a query"));
     });
     let (queries, pending) = fixture::queries(params, &[77]).expect("a query");
     drop(pending);
@@ -82,7 +80,7 @@ fn client(criterion: &mut Criterion, view: DatabaseView<'_>, preprocessed: &Prep
     let answer = server.and_then(|s| s.answer(&queries)).expect("an answer").remove(0);
     group.bench_function("decryption", |bencher| {
         bencher.iter_batched(
-            || client.prepare(ColumnIndex::from(77), &mut rng).expect("a query").send().1,
+            || client.prepare(ColumnIndex::from(77)).expect("a query").send().1,
             |pending| pending.decrypt(&preprocessed.hint, &answer),
             criterion::BatchSize::SmallInput,
         );

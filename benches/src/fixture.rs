@@ -6,7 +6,6 @@ use pir_core::crs::CrsSeed;
 use pir_core::database::DatabaseView;
 use pir_core::params::Params;
 use pir_core::query::Query;
-use pir_core::sample::SecretRng;
 use pir_core::setup::Preprocessed;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,11 +37,10 @@ pub fn crs_seed() -> CrsSeed {
 /// Those of `pir_core`.
 pub fn queries(params: &Params, columns: &[u32]) -> Result<(Vec<Query>, Vec<PendingAnswer>)> {
     let client = Client::new(params, &crs_seed());
-    let mut rng = SecretRng::from_os()?;
     let mut queries = Vec::new();
     let mut pending = Vec::new();
     for &column in columns {
-        let (bytes, waiting) = client.prepare(ColumnIndex::from(column), &mut rng)?.send();
+        let (bytes, waiting) = client.prepare(ColumnIndex::from(column))?.send();
         queries.push(Query::decode(params, bytes.as_bytes())?);
         pending.push(waiting);
     }

@@ -10,14 +10,24 @@ const WHAT: &str = "answer";
 const HEADER: usize = 16;
 
 /// Bodies of all groups, `rows` elements of log2 q_b bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
+    params: Params,
     bodies: Vec<u32>,
 }
 
 impl Answer {
-    pub(crate) fn new(bodies: Vec<u32>) -> Self {
-        Self { bodies }
+    pub(crate) fn new(params: &Params, bodies: Vec<u32>) -> Self {
+        Self {
+            params: *params,
+            bodies,
+        }
+    }
+
+    /// What it was made for.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 
     pub(crate) fn bodies(&self) -> &[u32] {
@@ -26,7 +36,8 @@ impl Answer {
 
     /// Wire form: magic, parameter fingerprint, `rows·log2 q_b/8` bytes.
     #[must_use]
-    pub fn encode(&self, params: &Params) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
+        let params = &self.params;
         let mut out = Vec::with_capacity(encoded_bytes(params));
         out.extend(MAGIC);
         out.extend(params.fingerprint());
@@ -42,6 +53,7 @@ impl Answer {
     pub fn decode(params: &Params, bytes: &[u8]) -> Result<Self, Error> {
         let body = check_header(WHAT, MAGIC, params, encoded_bytes(params), bytes)?;
         Ok(Self {
+            params: *params,
             bodies: bits::unpack(body, params.widths().body).collect(),
         })
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
 use crate::Error;
 use crate::answer::Answer;
 use crate::crs::{CrsSeed, KeyMasks, KeySwitch, QueryMasks};
@@ -53,13 +55,14 @@ impl Client {
     /// Prepares a query for one column with a fresh secret.
     ///
     /// Two queries with one secret would reveal both columns, so a query is
-    /// used up by sending it and a retry prepares another. Takes the same time
-    /// whatever the column.
+    /// used up by sending it and a retry prepares another. Each query has its own
+    /// generator, seeded by the operating system and wiped afterwards. Takes the
+    /// same time whatever the column.
     ///
     /// ```compile_fail,E0382
-    /// # use pir_core::{client::{Client, ColumnIndex}, sample::SecretRng};
-    /// # fn example(client: &Client, rng: &mut SecretRng) -> Result<(), pir_core::Error> {
-    /// let query = client.prepare(ColumnIndex::from(7), rng)?;
+    /// # use pir_core::client::{Client, ColumnIndex};
+    /// # fn example(client: &Client) -> Result<(), pir_core::Error> {
+    /// let query = client.prepare(ColumnIndex::from(7))?;
     /// let first = query.send();
     /// let second = query.send(); // a sent query is gone
     /// # Ok(())
@@ -68,8 +71,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::ColumnOutOfRange`] if there is no such column.
-    pub fn prepare(
+    /// [`Error::ColumnOutOfRange`] if there is no such column;
+    /// [`Error::Randomness`] if the operating system gives none.
+    pub fn prepare(&self, column: ColumnIndex) -> Result<PreparedQuery, Error> {
+        self.prepare_with(column, &mut SecretRng::from_os()?)
+    }
+
+    pub(crate) fn prepare_with(
         &self,
         column: ColumnIndex,
         rng: &mut SecretRng,
@@ -80,6 +88,7 @@ impl Client {
         }
         let secret = SmallSecret::ternary(rng);
         let query = Query {
+            params: self.params,
             elements: self.elements(column, &secret, rng),
             rotation: switching_key(&self.rotation, &secret, &secret.automorphism(5), rng),
             conjugation: switching_key(
@@ -90,7 +99,7 @@ impl Client {
             ),
         };
         Ok(PreparedQuery {
-            bytes: QueryBytes(query.encode(&self.params)),
+            bytes: QueryBytes(query.encode()),
             pending: PendingAnswer {
                 params: self.params,
                 secret,
@@ -116,10 +125,8 @@ impl Client {
                 .zip(error.residues::<ScanPrime>())
             {
                 let noisy = reduce_once(error + ScanPrime::MODULUS - *value, ScanPrime::MODULUS);
-                // All ones iff this is the column, without a branch.
-                let difference = u64::from(index ^ column.0);
-                let selected = (difference.wrapping_sub(1) >> 32) as u32;
-                let sum = reduce_once(noisy + (selected & STEP), ScanPrime::MODULUS);
+                let step = u32::conditional_select(&0, &STEP, index.ct_eq(&column.0));
+                let sum = reduce_once(noisy + step, ScanPrime::MODULUS);
                 let width = self.params.widths().query;
                 elements.push(pointwise::round_to_bits::<ScanPrime>(sum, width));
                 index += 1;
@@ -189,25 +196,17 @@ impl PendingAnswer {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if hint or answer belong to another shape.
+    /// [`Error::ParameterMismatch`] if hint or answer are for other parameters.
     pub fn decrypt(self, hint: &Hint, answer: &Answer) -> Result<Vec<u8>, Error> {
-        let rows = self.params.rows();
-        for (what, found) in [
-            ("hint", hint.masks().len()),
-            ("answer", answer.bodies().len()),
-        ] {
-            if found != rows {
-                return Err(Error::Length {
-                    what,
-                    expected: rows,
-                    found,
-                });
+        for (what, params) in [("hint", hint.params()), ("answer", answer.params())] {
+            if *params != self.params {
+                return Err(Error::ParameterMismatch { what });
             }
         }
         let widths = self.params.widths();
         let mut secret = slots::<ScanPrime>(&self.secret);
         pointwise::into_montgomery::<ScanPrime>(secret.0.values_mut());
-        let mut column = Vec::with_capacity(rows);
+        let mut column = Vec::with_capacity(self.params.rows());
         let groups = hint
             .masks()
             .chunks_exact(DEGREE)

@@ -101,6 +101,18 @@ impl KeyMasks {
 mod tests {
     use super::*;
 
+    /// Both sides must derive the same elements, whatever they are built from;
+    /// the numbers come from an independent SHA3-256 and ChaCha20.
+    #[test]
+    fn elements_are_those_of_version_1() {
+        let seed = CrsSeed::derive(b"known answer", 7);
+        let query = seed.uniform::<ScanPrime>("query mask", 3);
+        let masks = KeyMasks::derive(&seed, KeySwitch::Conjugation);
+        assert_eq!(query.values()[..3], [1_036_411_286, 548_378_400, 169_323_975]);
+        assert_eq!(masks.pack.values()[..3], [5_626_943, 719_857, 230_851]);
+        assert_eq!(masks.special.values()[..3], [122_707_833, 69_925_150, 14_946_085]);
+    }
+
     #[test]
     fn every_input_changes_the_elements() {
         let base = CrsSeed::derive(b"dp", 1);

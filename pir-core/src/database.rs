@@ -107,7 +107,7 @@ pub fn write_column_tails(
     if count == 0 {
         return Ok(());
     }
-    check_column(params, first + count - 1)?;
+    check_column(params, first.saturating_add(count - 1))?;
     for (block, database) in database.chunks_exact_mut(rows * DEGREE).enumerate() {
         let (from, to) = (
             first.max(block * DEGREE),

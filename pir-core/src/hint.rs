@@ -10,14 +10,24 @@ const HEADER: usize = 16;
 
 /// Masks of all groups, `rows` elements of log2 q_a bits: a_fin switched to
 /// q_a. Depends on the database and the CRS, not on any query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hint {
+    params: Params,
     masks: Vec<u32>,
 }
 
 impl Hint {
-    pub(crate) fn new(masks: Vec<u32>) -> Self {
-        Self { masks }
+    pub(crate) fn new(params: &Params, masks: Vec<u32>) -> Self {
+        Self {
+            params: *params,
+            masks,
+        }
+    }
+
+    /// What it was made for.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 
     /// Mask coefficients of row 0, 1, …
@@ -27,7 +37,8 @@ impl Hint {
 
     /// Wire form: magic, parameter fingerprint, `rows·log2 q_a/8` bytes.
     #[must_use]
-    pub fn encode(&self, params: &Params) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
+        let params = &self.params;
         let mut out = Vec::with_capacity(encoded_bytes(params));
         out.extend(MAGIC);
         out.extend(params.fingerprint());
@@ -43,6 +54,7 @@ impl Hint {
     pub fn decode(params: &Params, bytes: &[u8]) -> Result<Self, Error> {
         let body = check_header(WHAT, MAGIC, params, encoded_bytes(params), bytes)?;
         Ok(Self {
+            params: *params,
             masks: bits::unpack(body, params.widths().mask).collect(),
         })
     }

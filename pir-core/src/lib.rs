@@ -23,7 +23,7 @@
 //!
 //! ```
 //! use pir_core::{client::{Client, ColumnIndex}, crs::CrsSeed, database::DatabaseView};
-//! use pir_core::{params::Params, sample::SecretRng, server, setup};
+//! use pir_core::{params::Params, server, setup};
 //!
 //! let params = Params::new(2048, 2048)?;
 //! let bytes: Vec<u8> = (0..2048usize * 2048).map(|i| (i * i / 7) as u8).collect();
@@ -32,8 +32,7 @@
 //! let preprocessed = setup::preprocess(&database, &seed, &|_| ())?;
 //!
 //! let client = Client::new(&params, &seed);
-//! let mut rng = SecretRng::from_os()?;
-//! let (query, pending) = client.prepare(ColumnIndex::from(1234), &mut rng)?.send();
+//! let (query, pending) = client.prepare(ColumnIndex::from(1234))?.send();
 //!
 //! let server = server::Server::new(database, preprocessed.packing.as_slice())?;
 //! let query = pir_core::query::Query::decode(&params, query.as_bytes())?;
@@ -55,7 +54,7 @@ pub mod packing;
 pub mod params;
 pub mod query;
 pub mod ring;
-pub mod sample;
+mod sample;
 pub mod scan;
 pub mod server;
 pub mod setup;

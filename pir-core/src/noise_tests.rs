@@ -8,7 +8,7 @@ use crate::client::{Client, ColumnIndex, PendingAnswer};
 use crate::crs::CrsSeed;
 use crate::database::DatabaseView;
 use crate::packing::{self, PackingView, matrix_bytes};
-use crate::params::noise::{MEAN_SQUARE_LIMIT, Noise, UNIFORM_MEAN_SQUARE};
+use crate::params::noise::{Noise, UNIFORM_MEAN_SQUARE, mean_square_limit};
 use crate::params::{PACK_MODULUS, PLAINTEXT, Params};
 use crate::query::{Batch, Query};
 use crate::ring::poly::{Coefficients, Poly, Slots};
@@ -76,7 +76,7 @@ impl Prepared {
     fn query(&self, column: u32, rng: &mut SecretRng) -> (Query, PendingAnswer) {
         let client = Client::new(&self.params, &self.seed);
         let (bytes, pending) = client
-            .prepare(ColumnIndex::from(column), rng)
+            .prepare_with(ColumnIndex::from(column), rng)
             .unwrap()
             .send();
         (
@@ -139,8 +139,9 @@ fn deviation(noise: &[f64]) -> f64 {
 }
 
 /// The formula's deviation before rounding, for uniform bytes.
-fn expected(noise: &Noise) -> f64 {
-    let scan = noise.scan * (UNIFORM_MEAN_SQUARE / MEAN_SQUARE_LIMIT).sqrt();
+fn expected(params: &Params) -> f64 {
+    let noise: Noise = params.noise();
+    let scan = noise.scan * (UNIFORM_MEAN_SQUARE / mean_square_limit(params.columns())).sqrt();
     (scan.powi(2) + noise.switch.powi(2) + noise.packing.powi(2)).sqrt()
 }
 
@@ -188,7 +189,7 @@ fn total_noise_is_that_of_the_formula() {
     let mut rng = SecretRng::from_seed([6; 32]);
     let mut noise = prepared.noise(0, &mut rng);
     noise.extend(prepared.noise(4 * 2048 - 1, &mut rng));
-    let ratio = deviation(&noise) / expected(&prepared.params.noise());
+    let ratio = deviation(&noise) / expected(&prepared.params);
     assert!((0.9..1.1).contains(&ratio), "measured to expected: {ratio}");
 }
 
@@ -203,7 +204,7 @@ fn full_size_noise_is_that_of_the_formula() {
         .iter()
         .flat_map(|&c| prepared.noise(c, &mut rng))
         .collect();
-    let expected = expected(&prepared.params.noise());
+    let expected = expected(&prepared.params);
     let (measured, largest) = (
         deviation(&noise),
         noise.iter().fold(0f64, |m, x| m.max(x.abs())),

@@ -84,6 +84,7 @@ pub fn matrix_bytes(params: &Params) -> usize {
 /// The packing matrices of a database, checked for length.
 #[derive(Clone, Copy, Debug)]
 pub struct PackingView<'a> {
+    params: Params,
     elements: &'a [u32],
 }
 
@@ -101,7 +102,10 @@ impl<'a> PackingView<'a> {
                 found: size_of_val(elements),
             });
         }
-        Ok(Self { elements })
+        Ok(Self {
+            params: *params,
+            elements,
+        })
     }
 }
 
@@ -153,9 +157,14 @@ pub struct Packed {
 ///
 /// Gives one `Packed` for each group and, within it, each query. Runs on the
 /// current rayon pool, over groups and tiles.
+///
+/// # Panics
+///
+/// If matrices and batch are for different parameters.
 #[must_use]
 pub fn pack(backend: Backend, matrices: PackingView<'_>, batch: Batch<'_>) -> Vec<Packed> {
     let queries = batch.queries();
+    assert_eq!(&matrices.params, batch.params(), "queries for other matrices");
     let pack = residue::<PackPrime>(backend, matrices, queries, 0, |key| key.pack.values());
     let special =
         residue::<SpecialPrime>(backend, matrices, queries, 1, |key| key.special.values());

@@ -29,6 +29,7 @@ pub(crate) struct SwitchingKey {
 /// query has the same length, whatever it asks for.
 #[derive(Clone)]
 pub struct Query {
+    pub(crate) params: Params,
     pub(crate) elements: Vec<u32>,
     pub(crate) rotation: SwitchingKey,
     pub(crate) conjugation: SwitchingKey,
@@ -38,7 +39,8 @@ impl Query {
     /// Wire form: magic, parameter fingerprint, `columns·k/8` bytes of
     /// elements, then y_g mod Q, y_g mod P, y_h mod Q, y_h mod P in 23, 27, 23
     /// and 27 bits a slot.
-    pub(crate) fn encode(&self, params: &Params) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let params = &self.params;
         let mut out = Vec::with_capacity(encoded_bytes(params));
         out.extend(MAGIC);
         out.extend(params.fingerprint());
@@ -66,6 +68,7 @@ impl Query {
         let width = params.widths().query;
         let elements = bits::take(&mut rest, params.columns() * width as usize / 8, WHAT)?;
         Ok(Self {
+            params: *params,
             elements: bits::unpack(elements, width).collect(),
             rotation: decode_key(&mut rest)?,
             conjugation: decode_key(&mut rest)?,
@@ -75,15 +78,17 @@ impl Query {
 
 /// The queries of one pass: 1 to [`MAX_BATCH`] of one shape.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a>(&'a [Query]);
+pub struct Batch<'a> {
+    queries: &'a [Query],
+}
 
 impl<'a> Batch<'a> {
     /// The queries, checked against the parameters.
     ///
     /// # Errors
     ///
-    /// [`Error::BatchSize`] for no query or too many; [`Error::Length`] if a
-    /// query is of another shape.
+    /// [`Error::BatchSize`] for no query or too many;
+    /// [`Error::ParameterMismatch`] if a query is for other parameters.
     pub fn new(params: &Params, queries: &'a [Query]) -> Result<Self, Error> {
         if queries.is_empty() || queries.len() > MAX_BATCH {
             return Err(Error::BatchSize {
@@ -91,21 +96,22 @@ impl<'a> Batch<'a> {
                 found: queries.len(),
             });
         }
-        let expected = params.columns();
-        match queries.iter().find(|q| q.elements.len() != expected) {
-            Some(query) => Err(Error::Length {
-                what: "query elements",
-                expected,
-                found: query.elements.len(),
-            }),
-            None => Ok(Self(queries)),
+        if queries.iter().any(|query| query.params != *params) {
+            return Err(Error::ParameterMismatch { what: WHAT });
         }
+        Ok(Self { queries })
     }
 
     /// The queries.
     #[must_use]
     pub fn queries(self) -> &'a [Query] {
-        self.0
+        self.queries
+    }
+
+    /// What the queries are for.
+    #[must_use]
+    pub fn params(self) -> &'a Params {
+        &self.queries[0].params
     }
 }
 

@@ -13,10 +13,10 @@ use crate::Error;
 use crate::ring::{DEGREE, Prime};
 
 /// Standard deviation σ of the error distribution χ_e.
-pub const SIGMA: f64 = 3.2;
+pub(crate) const SIGMA: f64 = 3.2;
 
 /// ChaCha20 generator for secrets, seeded by the operating system.
-pub struct SecretRng(ChaCha20Rng);
+pub(crate) struct SecretRng(ChaCha20Rng);
 
 impl SecretRng {
     /// A generator with a fresh 256-bit seed from the operating system.
@@ -24,28 +24,37 @@ impl SecretRng {
     /// # Errors
     ///
     /// [`Error::Randomness`] if the operating system gives none.
-    pub fn from_os() -> Result<Self, Error> {
+    pub(crate) fn from_os() -> Result<Self, Error> {
         ChaCha20Rng::try_from_rng(&mut SysRng)
             .map(Self)
             .map_err(|_| Error::Randomness)
     }
 
-    /// A generator whose output anyone who knows `seed` can repeat: for known
-    /// answers and benchmarks, never for a query that is sent.
-    #[must_use]
-    pub fn from_seed(seed: [u8; 32]) -> Self {
+    /// A generator whose output anyone who knows `seed` can repeat, for known
+    /// answers.
+    #[cfg(test)]
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
         Self(ChaCha20Rng::from_seed(seed))
     }
 
     /// Sixty-four uniform bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number in `[0, bound)`, uniform up to a bias below 2^-32.
     #[inline]
-    pub fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u32
+    }
+}
+
+/// Overwrites the key, from which all secrets drawn could be drawn again.
+impl Drop for SecretRng {
+    fn drop(&mut self) {
+        self.0 = ChaCha20Rng::from_seed([0; 32]);
+        // So that the store is not removed as dead.
+        std::hint::black_box(&mut self.0);
     }
 }
 
@@ -167,6 +176,9 @@ mod tests {
             let found = entry as f64 / 2f64.powi(63);
             assert!((found - cumulative).abs() < 1e-15, "entry {k}");
         }
+        // Where f64 is too coarse: 2^63 less the tails beyond 25 to 28.
+        let tails = CUMULATIVE[25..].iter().map(|entry| (1 << 63) - entry);
+        assert_eq!(tails.collect::<Vec<u64>>(), [11_488, 857, 58, 4]);
         assert!(CUMULATIVE.is_sorted());
     }
 

@@ -84,9 +84,14 @@ impl Limbs {
 ///
 /// Runs on the current rayon pool, over rows, on the given backend; falls back
 /// to portable code if the machine lacks it.
+///
+/// # Panics
+///
+/// If database and batch are for different parameters.
 #[must_use]
 pub fn scan(backend: Backend, database: &DatabaseView<'_>, batch: Batch<'_>) -> Vec<u32> {
     let params = database.params();
+    assert_eq!(params, batch.params(), "queries for another database");
     let queries = batch.queries();
     let bits = params.widths().query;
     let limbs = Limbs::of(queries, bits);

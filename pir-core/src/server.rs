@@ -60,8 +60,8 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::BatchSize`] for no query or too many; [`Error::Length`] if a
-    /// query is of another shape.
+    /// [`Error::BatchSize`] for no query or too many;
+    /// [`Error::ParameterMismatch`] if a query is for other parameters.
     pub fn answer(&self, queries: &[Query]) -> Result<Vec<Answer>, Error> {
         let params = self.database.params();
         let batch = Batch::new(params, queries)?;
@@ -88,7 +88,7 @@ impl<'a> Server<'a> {
                     bodies,
                 );
             });
-        Ok(bodies.into_iter().map(Answer::new).collect())
+        Ok(bodies.into_iter().map(|b| Answer::new(params, b)).collect())
     }
 }
 

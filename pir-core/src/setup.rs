@@ -175,7 +175,7 @@ pub fn preprocess(
         on_group(first + count);
     }
     Ok(Preprocessed {
-        hint: Hint::new(published),
+        hint: Hint::new(params, published),
         packing: PackingMatrices(packing),
     })
 }

@@ -21,7 +21,7 @@ fn encoded_query() -> Vec<u8> {
     let client = Client::new(&params(), &CrsSeed::derive(b"wire", 0));
     let mut rng = SecretRng::from_seed([1; 32]);
     client
-        .prepare(ColumnIndex::from(9), &mut rng)
+        .prepare_with(ColumnIndex::from(9), &mut rng)
         .unwrap()
         .send()
         .0
@@ -34,7 +34,7 @@ fn queries_come_back_as_sent() {
     assert_eq!(bytes.len(), query::encoded_bytes(&params()));
     assert_eq!(bytes.len(), params().costs().upload_bytes);
     let query = Query::decode(&params(), &bytes).unwrap();
-    assert_eq!(query.encode(&params()), bytes);
+    assert_eq!(query.encode(), bytes);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn every_query_is_new() {
     let mut rng = SecretRng::from_seed([1; 32]);
     let mut next = || {
         client
-            .prepare(ColumnIndex::from(9), &mut rng)
+            .prepare_with(ColumnIndex::from(9), &mut rng)
             .unwrap()
             .send()
             .0
@@ -100,12 +100,12 @@ fn other_lengths_kinds_and_parameters_are_refused() {
         Query::decode(&other, &bytes),
         Err(Error::ParameterMismatch { .. })
     ));
-    let hint = Hint::new(vec![0; DEGREE]).encode(&params);
+    let hint = Hint::new(&params, vec![0; DEGREE]).encode();
     assert!(matches!(
         Answer::decode(&params, &hint),
         Err(Error::Length { .. })
     ));
-    let mut answer = Answer::new(vec![0; DEGREE]).encode(&params);
+    let mut answer = Answer::new(&params, vec![0; DEGREE]).encode();
     answer[0] = hint[0];
     answer[2] = hint[2];
     assert!(matches!(
@@ -119,7 +119,7 @@ fn columns_out_of_range_are_refused() {
     let client = Client::new(&params(), &CrsSeed::derive(b"wire", 0));
     let mut rng = SecretRng::from_seed([1; 32]);
     assert!(matches!(
-        client.prepare(ColumnIndex::from(2048), &mut rng),
+        client.prepare_with(ColumnIndex::from(2048), &mut rng),
         Err(Error::ColumnOutOfRange { columns: 2048 })
     ));
 }
@@ -130,12 +130,12 @@ proptest! {
         let params = params();
         let widths = params.widths();
         let mut rng = SecretRng::from_seed(seed);
-        let hint = Hint::new((0..DEGREE).map(|_| rng.below(1 << widths.mask)).collect());
-        let bytes = hint.encode(&params);
+        let hint = Hint::new(&params, (0..DEGREE).map(|_| rng.below(1 << widths.mask)).collect());
+        let bytes = hint.encode();
         prop_assert_eq!(bytes.len(), hint::encoded_bytes(&params));
         prop_assert_eq!(Hint::decode(&params, &bytes).unwrap(), hint);
-        let answer = Answer::new((0..DEGREE).map(|_| rng.below(1 << widths.body)).collect());
-        let bytes = answer.encode(&params);
+        let answer = Answer::new(&params, (0..DEGREE).map(|_| rng.below(1 << widths.body)).collect());
+        let bytes = answer.encode();
         prop_assert_eq!(bytes.len(), answer::encoded_bytes(&params));
         prop_assert_eq!(Answer::decode(&params, &bytes).unwrap(), answer);
     }
@@ -149,7 +149,7 @@ proptest! {
             bytes[..16].copy_from_slice(&header[..16]);
         }
         if let Ok(query) = Query::decode(&params, &bytes) {
-            prop_assert_eq!(query.encode(&params), bytes);
+            prop_assert_eq!(query.encode(), bytes);
         }
     }
 }

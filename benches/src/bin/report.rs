@@ -15,7 +15,6 @@ use pir_core::database::DatabaseView;
 use pir_core::packing::{self, PackingView};
 use pir_core::params::{self, plan};
 use pir_core::query::Batch;
-use pir_core::sample::SecretRng;
 use pir_core::{scan, setup};
 use serde::Serialize;
 
@@ -135,14 +134,13 @@ fn measure(args: &Args) -> Result<Report> {
 
     eprintln!("client");
     let client = Client::new(&params, &seed);
-    let mut rng = SecretRng::from_os()?;
     let mut prepared = Vec::new();
     let query_s = median(args.rounds, || {
-        prepared.push(client.prepare(ColumnIndex::from(last), &mut rng));
+        prepared.push(client.prepare(ColumnIndex::from(last)));
     });
     let answer = {
         let server = pir_core::server::Server::new(database, preprocessed.packing.as_slice())?;
-        server.answer(&queries[..1])?.remove(0).encode(&params)
+        server.answer(&queries[..1])?.remove(0).encode()
     };
     let mut prepared = prepared.into_iter();
     let mut failed = None;

@@ -60,6 +60,7 @@ fn check(batch: usize, largest: bool) {
     }
     let queries: Vec<Query> = (0..batch)
         .map(|_| Query {
+            params,
             elements: vec![0; 2048],
             rotation: key(&mut rng, largest),
             conjugation: key(&mut rng, largest),

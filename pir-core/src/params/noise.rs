@@ -11,9 +11,14 @@ use crate::sample::SIGMA;
 /// Mean of the squared centred digits of uniform bytes: (2·Σ_{1}^{127} n² + 128²)/256.
 pub const UNIFORM_MEAN_SQUARE: f64 = 5461.5;
 
-/// Largest mean square of a row's digits that the bound covers: uniform bytes
-/// over 2048 columns stay below it by five standard deviations.
-pub const MEAN_SQUARE_LIMIT: f64 = 1.1 * UNIFORM_MEAN_SQUARE;
+/// Largest mean square of a row's digits that the bound covers: a tenth more
+/// than uniform bytes have, or 7.5 standard deviations of it if that is more.
+#[must_use]
+pub fn mean_square_limit(columns: usize) -> f64 {
+    // A squared digit's deviation is 0.894 of its mean.
+    let slack = (6.7 / (columns as f64).sqrt()).max(0.1);
+    (1.0 + slack) * UNIFORM_MEAN_SQUARE
+}
 
 /// Variance of a ternary secret's coefficient.
 const SECRET_VARIANCE: f64 = 2.0 / 3.0;
@@ -47,7 +52,7 @@ impl Noise {
         let key_error = d * (PACK_MODULUS * PACK_MODULUS * ROUNDING_VARIANCE) * (SIGMA * SIGMA)
             / (SPECIAL_MODULUS * SPECIAL_MODULUS);
         Self {
-            scan: (element * columns as f64 * MEAN_SQUARE_LIMIT).sqrt() / SCAN_MODULUS,
+            scan: (element * columns as f64 * mean_square_limit(columns)).sqrt() / SCAN_MODULUS,
             switch: (secret_rounding + ROUNDING_VARIANCE).sqrt() / PACK_MODULUS,
             packing: ((d - 1.0) * (key_error + secret_rounding)).sqrt() / PACK_MODULUS,
             mask: secret_rounding.sqrt() / f64::from(widths.mask).exp2(),

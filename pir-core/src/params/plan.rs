@@ -24,6 +24,16 @@ pub struct Costs {
     pub streamed_bytes: usize,
 }
 
+impl Costs {
+    /// What a lookup costs in one figure: the bytes that the server reads, and
+    /// those that are sent, each counted as 1024 of them.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let sent = (self.upload_bytes + self.answer_bytes) as u64;
+        self.streamed_bytes as u64 + sent * BYTES_READ_PER_BYTE_SENT
+    }
+}
+
 impl Params {
     /// What lookups with these parameters cost.
     #[must_use]
@@ -60,9 +70,7 @@ pub fn plan(database_bytes: u64, least_rows: usize) -> Result<Params, ParamsErro
             && columns <= MAX_COLUMNS as u64
             && let Ok(params) = Params::new(columns as usize, rows)
         {
-            let costs = params.costs();
-            let sent = (costs.upload_bytes + costs.answer_bytes) as u64;
-            let weight = costs.streamed_bytes as u64 + sent * BYTES_READ_PER_BYTE_SENT;
+            let weight = params.costs().weight();
             if best.is_none_or(|(least, _)| weight < least) {
                 best = Some((weight, params));
             }

@@ -6,12 +6,13 @@ use crate::ring::poly::Poly;
 use crate::sample::SecretRng;
 
 /// A query with the given elements and empty keys.
-fn query(elements: Vec<u32>) -> Query {
+fn query(params: Params, elements: Vec<u32>) -> Query {
     let key = SwitchingKey {
         pack: Poly::from_values(Box::new([0; DEGREE])),
         special: Poly::from_values(Box::new([0; DEGREE])),
     };
     Query {
+        params,
         elements,
         rotation: key.clone(),
         conjugation: key,
@@ -39,7 +40,7 @@ fn check(columns: usize, batch: usize, fill: Option<(u8, u32)>) {
         .map(|_| {
             let element =
                 |_| fill.map_or_else(|| rng.below(1 << bits), |(_, e)| e & ((1 << bits) - 1));
-            query((0..columns).map(element).collect())
+            query(params, (0..columns).map(element).collect())
         })
         .collect();
     let pass = Batch::new(&params, &queries).unwrap();

@@ -7,7 +7,7 @@ use super::Square;
 use crate::Error;
 use crate::crs::QueryMasks;
 use crate::database::DatabaseView;
-use crate::params::noise::MEAN_SQUARE_LIMIT;
+use crate::params::noise::mean_square_limit;
 use crate::ring::{DEGREE, ORBIT, PackPrime, Prime, ScanPrime};
 use crate::ring::{inverse_mod, mul_mod, ntt, pointwise};
 
@@ -99,12 +99,9 @@ fn check_norm<'a>(
         add_squares(&mut sum, digits);
     }
     let found = sum as f64 / columns as f64;
-    if found > MEAN_SQUARE_LIMIT {
-        return Err(Error::RowNorm {
-            row,
-            found,
-            limit: MEAN_SQUARE_LIMIT,
-        });
+    let limit = mean_square_limit(columns);
+    if found > limit {
+        return Err(Error::RowNorm { row, found, limit });
     }
     Ok(())
 }

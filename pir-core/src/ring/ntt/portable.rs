@@ -19,15 +19,16 @@ pub(super) fn forward<M: Prime>(values: &mut [u32; DEGREE]) {
             }
         }
     }
-    permute(values, |x| {
-        reduce_once(reduce_once(x, 2 * M::MODULUS), M::MODULUS)
-    });
+    permute(values);
+    for value in values {
+        *value = reduce_once(reduce_once(*value, 2 * M::MODULUS), M::MODULUS);
+    }
 }
 
 /// Slots in `[0, 2m)` to coefficients in `[0, m)`.
 pub(super) fn inverse<M: Prime>(values: &mut [u32; DEGREE]) {
     let tables = M::tables();
-    permute(values, |x| x);
+    permute(values);
     for level in (0..DEGREE.ilog2()).rev() {
         let half = DEGREE >> (level + 1);
         for (node, block) in values.chunks_exact_mut(2 * half).enumerate() {
@@ -61,10 +62,13 @@ fn shoup<M: Prime>(x: u32, twiddle: Twiddle) -> u32 {
         .wrapping_sub(quotient.wrapping_mul(M::MODULUS))
 }
 
-/// Exchanges orbit order and the tree's bit-reversed order (an involution).
-fn permute(values: &mut [u32; DEGREE], map: impl Fn(u32) -> u32) {
-    let source = *values;
-    for (position, &value) in source.iter().enumerate() {
-        values[orbit_index(position)] = map(value);
+/// Exchanges orbit order and the tree's bit-reversed order, an involution, in
+/// place: a copy on the stack would outlive a secret.
+fn permute(values: &mut [u32; DEGREE]) {
+    for position in 0..DEGREE {
+        let other = orbit_index(position);
+        if position < other {
+            values.swap(position, other);
+        }
     }
 }
