@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! content:  ( count as u16 BE ‖ sealed records, by tag ascending ‖ zeros ) ⊕ mask
-//! footer:   the lower Merkle path of the content, 32 bytes a level
+//! footer:   ( the lower Merkle path of the content, 32 bytes a level ) ⊕ footer mask
 //! ```
 //!
-//! The mask is the ChaCha20 stream (RFC 8439's function with a 64-bit counter,
-//! nonce 0) keyed by `SHA3-256("sotto/v1/mask" ‖ filler seed ‖ bucket index as
-//! u32 BE)`. It is public and hides nothing; it makes every byte, filler and
-//! structure included, look uniform, which the noise bound of the PIR relies
-//! on, and it is stable, so that an unchanged bucket keeps its bytes.
+//! A mask is the ChaCha20 stream (RFC 8439's function with a 64-bit counter,
+//! nonce 0) keyed by `SHA3-256(label ‖ filler seed ‖ bucket index as u32 BE)`,
+//! with the label `"sotto/v1/mask"` or `"sotto/v1/footer-mask"`. It is public
+//! and hides nothing; it makes every byte, filler and structure included, look
+//! uniform, which the noise bound of the PIR relies on (without it, the upper
+//! hashes of the paths would repeat along a row), and it is stable, so that an
+//! unchanged bucket keeps its bytes.
 
 mod layout;
 
@@ -22,7 +24,7 @@ use sha3::{Digest, Sha3_256};
 pub use layout::BucketLayout;
 
 use crate::derivation::Tag;
-use crate::merkle::{Cap, MerkleError};
+use crate::merkle::{Cap, Hash, MerkleError};
 use crate::placement::BucketIndex;
 use crate::record::{RecordError, SealedRecord, SealedRef};
 
@@ -30,6 +32,7 @@ use crate::record::{RecordError, SealedRecord, SealedRef};
 pub const HEADER_BYTES: usize = size_of::<u16>();
 
 const MASK_LABEL: &[u8] = b"sotto/v1/mask";
+const FOOTER_MASK_LABEL: &[u8] = b"sotto/v1/footer-mask";
 
 /// What the masks of a snapshot are derived from: public, in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +135,27 @@ pub fn encode<R: Borrow<SealedRecord>>(
         record.encode_into(&mut content);
     }
     content.resize(layout.content_bytes(), 0);
-    apply_mask(&mut content, index, seed);
+    apply_mask(&mut content, MASK_LABEL, index, seed);
     Ok(content)
+}
+
+/// The footer (`layout.footer_bytes()` bytes) of the bucket at `index` with this
+/// path below the cap.
+///
+/// # Errors
+/// [`BucketError::Index`]; [`BucketError::Length`] if the path is not of the
+/// layout's length.
+pub fn footer(
+    layout: &BucketLayout,
+    index: BucketIndex,
+    seed: &FillerSeed,
+    path: &[Hash],
+) -> Result<Vec<u8>, BucketError> {
+    layout.check_index(index)?;
+    layout.check_path(path)?;
+    let mut footer: Vec<u8> = path.iter().flat_map(Hash::as_bytes).copied().collect();
+    apply_mask(&mut footer, FOOTER_MASK_LABEL, index, seed);
+    Ok(footer)
 }
 
 impl Bucket {
@@ -159,7 +181,7 @@ impl Bucket {
             return Err(length);
         }
         let mut plain = content.to_vec();
-        apply_mask(&mut plain, index, seed);
+        apply_mask(&mut plain, MASK_LABEL, index, seed);
         let (count, mut rest) = plain.split_first_chunk().ok_or(length)?;
         let mut records: Vec<SealedRecord> = Vec::new();
         for _ in 0..u16::from_be_bytes(*count) {
@@ -190,7 +212,7 @@ impl Bucket {
         column: &[u8],
         cap: &Cap,
     ) -> Result<Self, BucketError> {
-        let (content, path) = layout.split(column)?;
+        let (content, path) = layout.split(index, seed, column)?;
         cap.verify(index.as_u32(), content, &path)?;
         Self::decode(layout, index, seed, content)
     }
@@ -211,15 +233,15 @@ impl Bucket {
     }
 }
 
-fn apply_mask(content: &mut [u8], index: BucketIndex, seed: &FillerSeed) {
+fn apply_mask(bytes: &mut [u8], label: &[u8], index: BucketIndex, seed: &FillerSeed) {
     let key = Sha3_256::new()
-        .chain_update(MASK_LABEL)
+        .chain_update(label)
         .chain_update(seed.0)
         .chain_update(index.as_u32().to_be_bytes())
         .finalize();
     let mut stream = ChaCha20Rng::from_seed(key.into());
     let mut block = [0; 1024];
-    for chunk in content.chunks_mut(block.len()) {
+    for chunk in bytes.chunks_mut(block.len()) {
         let mask = &mut block[..chunk.len()];
         stream.fill_bytes(mask);
         for (byte, mask) in chunk.iter_mut().zip(mask) {

@@ -1,1 +1,242 @@
-//! tests
+//! A real provider for end-to-end tests: a data directory made from a sample,
+//! served over TLS on a port of the system's choice.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use client::{ApiKey, ClientConfig};
+use protocol::csi::Csi;
+use protocol::hint::SnapshotHint;
+use protocol::lookup::Lookup;
+use protocol::placement::BucketIndex;
+use protocol::time::UnixTime;
+use protocol::trust::TrustList;
+use server::data_dir::{DataDir, InitOptions};
+use server::http::{AppState, ListenLimits};
+use server::import::{self, ImportOptions};
+use server::progress::Progress;
+use server::sample::{self, Sample, SampleArgs, SampleRecord};
+use server::senders::SenderName;
+use server::snapshot::build::{self, BuildOptions};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The name by which the provider knows the tests.
+pub const SENDER: &str = "end-to-end-tests";
+
+/// A provider of a sample, before it serves.
+pub struct Directory {
+    root: TempDir,
+    data: DataDir,
+    sample: Sample,
+    /// What it was given.
+    pub records: Vec<SampleRecord>,
+    api_key: String,
+}
+
+/// A provider that serves until it is dropped.
+pub struct Provider {
+    /// What it serves.
+    pub directory: Directory,
+    /// Where.
+    pub address: SocketAddr,
+    state: Arc<AppState>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Directory {
+    /// Makes `count` sample recipients, imports them from a file and builds a
+    /// snapshot, as the commands do.
+    ///
+    /// # Errors
+    /// What one of these steps says.
+    pub fn build(count: usize, seed: u64) -> Result<Self> {
+        let root = TempDir::new()?;
+        let now = UnixTime::now();
+        let file = root.path().join("sample.jsonl");
+        let trust = root.path().join("trust.toml");
+        sample::run(&SampleArgs {
+            count,
+            seed,
+            out: file.clone(),
+            trust: Some(trust.clone()),
+            answers: None,
+            answers_count: 0,
+            now: Some(now),
+        })?;
+        let mut sample = Sample::new(seed, now)?;
+        let records = sample.next_batch(count)?;
+        let options = InitOptions {
+            trust: Some(std::fs::read_to_string(&trust)?),
+            listen: None,
+        };
+        let data = DataDir::init(&root.path().join("data"), &options)?;
+        let mut senders = data.senders()?;
+        let api_key = senders.add(SenderName::new(SENDER)?, now, &mut rand::rng())?;
+        senders.write(&data.senders_path())?;
+        let mut refused = Vec::new();
+        let summary = import::run(
+            &data.store()?,
+            &file,
+            ImportOptions {
+                trust: &data.trust()?,
+                now,
+                progress: Progress::Silent,
+                report: &mut refused,
+            },
+        )?;
+        ensure!(refused.is_empty(), "refused: {}", String::from_utf8_lossy(&refused));
+        ensure!(summary.counts.items == count as u64, "imported {summary:?}");
+        let api_key = api_key.as_str().to_owned();
+        let directory = Self {
+            root,
+            data,
+            sample,
+            records,
+            api_key,
+        };
+        directory.publish()?;
+        Ok(directory)
+    }
+
+    /// Builds and publishes a snapshot of the store.
+    ///
+    /// # Errors
+    /// What the build says.
+    pub fn publish(&self) -> Result<()> {
+        let options = BuildOptions {
+            provider: &self.data.provider_key()?,
+            oprf: &self.data.oprf_key()?,
+            trust: &self.data.trust()?,
+            lifetime_secs: 3600,
+            now: UnixTime::now(),
+            progress: Progress::Silent,
+        };
+        build::run(&self.data.store()?, &self.data.snapshots(), &options)?;
+        Ok(())
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// The temporary directory, for a test's own files.
+    #[must_use]
+    pub fn scratch(&self) -> &std::path::Path {
+        self.root.path()
+    }
+
+    /// The sample's trust list.
+    #[must_use]
+    pub fn trust(&self) -> &TrustList {
+        self.sample.trust()
+    }
+
+    /// Valid identifiers that the provider doesn't have.
+    ///
+    /// # Errors
+    /// What the sample says.
+    pub fn absent(&mut self, count: usize) -> Result<Vec<Csi>> {
+        Ok(self.sample.absent(count)?)
+    }
+
+    /// What a lookup of a record must say.
+    ///
+    /// # Errors
+    /// [`protocol::bundle::BundleError`], which no sample has.
+    pub fn expected(&self, record: &SampleRecord) -> Result<Lookup> {
+        let bundle = record.bundle()?;
+        let now = UnixTime::now();
+        Ok(protocol::bundle::evaluate(Some(&bundle), &record.csi, self.trust(), now))
+    }
+
+    /// Serves the published snapshot.
+    ///
+    /// # Errors
+    /// What loading or listening says.
+    pub async fn serve(self) -> Result<Provider> {
+        let config = self.data.config()?;
+        let state = AppState::open(&self.data, &config)?;
+        let tls = self.data.tls(&config)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = server::http::serve(
+            listener,
+            tls,
+            Arc::clone(&state),
+            ListenLimits::from(&config),
+            async {
+                // Dropping the sender stops it too.
+                let _ = stopped.await;
+            },
+        );
+        Ok(Provider {
+            directory: self,
+            address,
+            state,
+            stop: Some(stop),
+            task: Some(tokio::spawn(serving)),
+        })
+    }
+}
+
+impl Provider {
+    /// How a client of the tests connects, through `address` (its own, or a
+    /// relay's).
+    ///
+    /// # Errors
+    /// Files of the data directory that can't be read.
+    pub fn client_config(&self, address: SocketAddr) -> Result<ClientConfig> {
+        let data = &self.directory.data;
+        let certificate = std::fs::read(data.root().join("tls/cert.pem"))?;
+        Ok(ClientConfig::new(
+            format!("https://localhost:{}", address.port()),
+            data.provider_public_key()?,
+            self.directory.trust().clone(),
+        )
+        .with_api_key(ApiKey::new(&self.directory.api_key)?)
+        .with_tls_roots(certificate))
+    }
+
+    /// The API key of the tests.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.directory.api_key
+    }
+
+    /// The snapshot that is served.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<server::snapshot::Snapshot> {
+        self.state.snapshot()
+    }
+
+    /// The bucket of an identifier.
+    ///
+    /// # Errors
+    /// A hint or key that can't be read.
+    pub fn bucket_of(&self, csi: &Csi) -> Result<BucketIndex> {
+        let snapshot = self.snapshot();
+        let hint = SnapshotHint::decode(snapshot.hint())?;
+        let output = self.directory.data.oprf_key()?.evaluate(csi)?;
+        Ok(hint.pilots.bucket_of(&output.locator(), snapshot.manifest().pir.columns))
+    }
+
+    /// Stops serving; waits until every request is answered.
+    ///
+    /// # Errors
+    /// A server that panicked.
+    pub async fn stop(mut self) -> Result<()> {
+        drop(self.stop.take());
+        if let Some(task) = self.task.take() {
+            task.await.context("the server panicked")?;
+        }
+        Ok(())
+    }
+}

@@ -1,6 +1,6 @@
 //! The shape of a snapshot's buckets.
 
-use super::{BucketError, HEADER_BYTES};
+use super::{BucketError, FOOTER_MASK_LABEL, FillerSeed, HEADER_BYTES, apply_mask, footer};
 use crate::merkle::{HASH_BYTES, Hash, path_len};
 use crate::placement::BucketIndex;
 use crate::record::sealed_len;
@@ -66,31 +66,48 @@ impl BucketLayout {
         self.content_bytes() - HEADER_BYTES
     }
 
-    /// Completes a content with its path to a whole column.
+    /// Completes the content of the bucket at `index` with its path to a whole
+    /// column.
     ///
     /// # Errors
-    /// [`BucketError::Length`] if either is not of the layout's length.
-    pub fn join(&self, mut content: Vec<u8>, path: &[Hash]) -> Result<Vec<u8>, BucketError> {
+    /// [`BucketError::Length`] if either is not of the layout's length;
+    /// [`BucketError::Index`].
+    pub fn join(
+        &self,
+        index: BucketIndex,
+        seed: &FillerSeed,
+        mut content: Vec<u8>,
+        path: &[Hash],
+    ) -> Result<Vec<u8>, BucketError> {
         self.check_len(content.len(), self.content_bytes())?;
-        self.check_len(path.len() * HASH_BYTES, self.footer_bytes())?;
-        for hash in path {
-            content.extend_from_slice(hash.as_bytes());
-        }
+        content.extend(footer(self, index, seed, path)?);
         Ok(content)
     }
 
-    /// The content and path of a whole column.
+    /// The content and path of the whole column of the bucket at `index`.
     ///
     /// # Errors
-    /// [`BucketError::Length`].
-    pub fn split<'a>(&self, column: &'a [u8]) -> Result<(&'a [u8], Vec<Hash>), BucketError> {
+    /// [`BucketError::Length`], [`BucketError::Index`].
+    pub fn split<'a>(
+        &self,
+        index: BucketIndex,
+        seed: &FillerSeed,
+        column: &'a [u8],
+    ) -> Result<(&'a [u8], Vec<Hash>), BucketError> {
+        self.check_index(index)?;
         self.check_len(column.len(), self.bucket_bytes)?;
         let (content, footer) = column.split_at(self.content_bytes());
+        let mut footer = footer.to_vec();
+        apply_mask(&mut footer, FOOTER_MASK_LABEL, index, seed);
         let (hashes, _) = footer.as_chunks::<HASH_BYTES>();
         Ok((
             content,
             hashes.iter().copied().map(Hash::from_bytes).collect(),
         ))
+    }
+
+    pub(super) fn check_path(&self, path: &[Hash]) -> Result<(), BucketError> {
+        self.check_len(path.len() * HASH_BYTES, self.footer_bytes())
     }
 
     pub(super) fn check_index(&self, index: BucketIndex) -> Result<(), BucketError> {

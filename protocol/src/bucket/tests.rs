@@ -36,9 +36,9 @@ fn decoded(content: &[u8]) -> Result<Bucket, BucketError> {
 /// Changes the bytes under the mask.
 fn tampered(records: &[SealedRecord], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut content = encoded(records);
-    apply_mask(&mut content, at(3), &SEED);
+    apply_mask(&mut content, MASK_LABEL, at(3), &SEED);
     change(&mut content);
-    apply_mask(&mut content, at(3), &SEED);
+    apply_mask(&mut content, MASK_LABEL, at(3), &SEED);
     content
 }
 
@@ -237,9 +237,17 @@ fn a_column_is_verified_against_the_cap() {
     let column = |index: u32| {
         let path = tree.lower_path(index).unwrap();
         layout
-            .join(contents[index as usize].clone(), &path)
+            .join(at(index), &SEED, contents[index as usize].clone(), &path)
             .unwrap()
     };
+    let path = tree.lower_path(7).unwrap();
+    assert_eq!(
+        layout.split(at(7), &SEED, &column(7)),
+        Ok((contents[7].as_slice(), path.clone()))
+    );
+    // Neighbours share the upper hashes of their paths, but no byte of them.
+    assert_eq!(path[1], tree.lower_path(6).unwrap()[1]);
+    assert_ne!(column(7)[992..], column(6)[992..]);
     let cap = tree.cap();
     for index in [0, 1, 511, 999] {
         let bucket = Bucket::from_column(&layout, at(index), &SEED, &column(index), &cap);
@@ -259,16 +267,16 @@ fn a_column_is_verified_against_the_cap() {
         );
     }
     assert_eq!(
-        layout.split(&column(7)[1..]),
+        layout.split(at(7), &SEED, &column(7)[1..]),
         Err(BucketError::Length {
             expected: 1024,
             found: 1023
         })
     );
-    assert!(layout.join(contents[0].clone(), &[]).is_err());
+    assert!(layout.join(at(0), &SEED, contents[0].clone(), &[]).is_err());
     assert!(
         layout
-            .join(Vec::new(), &tree.lower_path(0).unwrap())
+            .join(at(0), &SEED, Vec::new(), &tree.lower_path(0).unwrap())
             .is_err()
     );
 }
@@ -293,7 +301,7 @@ proptest! {
     fn random_plaintexts_never_panic(plain in proptest::collection::vec(any::<u8>(), 960)) {
         let mut content = plain;
         content[0] = 0; // some of the counts within reach
-        apply_mask(&mut content, at(3), &SEED);
+        apply_mask(&mut content, MASK_LABEL, at(3), &SEED);
         if let Ok(bucket) = decoded(&content) {
             prop_assert_eq!(encoded(bucket.records()), content);
         }

@@ -1,0 +1,136 @@
+//! `sotto lookup`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use client::{Client, ClientError, Traffic};
+use protocol::csi::Csi;
+use protocol::lookup::{AnswerLine, Lookup};
+
+use super::input::{Asked, read_lines};
+use super::{Connection, Failure, Outcome, show, watched};
+
+/// Arguments of `lookup`.
+#[derive(Debug, clap::Args)]
+pub(super) struct LookupArgs {
+    /// Phone numbers and e-mail addresses. Other users of this machine may see
+    /// them while the command runs: --file keeps them private.
+    #[arg(value_name = "IDENTIFIER", required_unless_present = "file")]
+    identifiers: Vec<String>,
+
+    /// File with further ones, one a line; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Region in which numbers without country code are dialled, such as DE.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+
+    /// Print a JSON object a line instead of text.
+    #[arg(long)]
+    json: bool,
+
+    /// Also print, on standard error, what was sent and received.
+    #[arg(long, short)]
+    verbose: bool,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Looks up, prints, and tells whether every answer was a verified one.
+///
+/// # Errors
+/// [`Failure`], if nothing could be looked up.
+pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
+    let settings = args.connection.settings()?;
+    let region = args.region.as_deref().or(settings.region.as_deref());
+    let mut texts = args.identifiers.clone();
+    if let Some(path) = &args.file {
+        texts.extend(read_lines(path).map_err(Failure::Usage)?);
+    }
+    if texts.is_empty() {
+        return Err(Failure::Usage(anyhow!("no identifiers in the file")));
+    }
+    let asked: Vec<Asked> = texts.iter().map(|text| Asked::new(text, region)).collect();
+    let csis: Vec<Csi> = asked
+        .iter()
+        .filter_map(|asked| asked.csi.clone().ok())
+        .collect();
+    let mut results = Vec::new();
+    if !csis.is_empty() {
+        let client = Client::connect(settings.client).await?;
+        let connected = client.traffic();
+        if args.verbose {
+            describe_connection(&client, connected);
+        }
+        results = client.lookup_many(&csis).await;
+        if args.verbose {
+            describe_lookups(client.traffic().since(connected), csis.len());
+        }
+    }
+    print(args.json, &asked, results)
+}
+
+fn print(
+    json: bool,
+    asked: &[Asked],
+    results: Vec<Result<Lookup, ClientError>>,
+) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::Complete;
+    let mut results = results.into_iter();
+    let mut text = String::new();
+    for asked in asked {
+        let found = match &asked.csi {
+            Ok(csi) => results
+                .next()
+                .unwrap_or(Err(ClientError::Interrupted))
+                .map(|lookup| (csi, lookup))
+                .map_err(|error| (csi.canonical(), format!("{:#}", anyhow!(error)))),
+            Err(error) => Err((asked.text.as_str(), error.to_string())),
+        };
+        if !matches!(&found, Ok((_, lookup)) if !matches!(lookup, Lookup::Unverifiable(_))) {
+            outcome = Outcome::Incomplete;
+        }
+        match (&found, json) {
+            (Ok((csi, lookup)), true) => text += &AnswerLine::found(csi, lookup).to_json(),
+            (Err((identifier, error)), true) => {
+                text += &AnswerLine::failed(identifier, error).to_json()
+            }
+            (Ok((csi, lookup)), false) => text += &show::found(csi, lookup),
+            (Err((identifier, error)), false) => text += &show::failed(identifier, error),
+        }
+        text.push('\n');
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
+        .map_err(Failure::Run)?;
+    if watched() && matches!(outcome, Outcome::Incomplete) {
+        eprintln!("sotto: not every lookup gave a verified answer");
+    }
+    Ok(outcome)
+}
+
+fn describe_connection(client: &Client, traffic: Traffic) {
+    let snapshot = client.snapshot();
+    let manifest = snapshot.manifest();
+    eprintln!(
+        "snapshot {} of {}, {} records; manifest and hint: {} bytes down",
+        manifest.sequence, manifest.published_at, manifest.records, traffic.received
+    );
+}
+
+fn describe_lookups(traffic: Traffic, lookups: usize) {
+    let each = |bytes: u64| bytes / lookups as u64;
+    eprintln!(
+        "{lookups} lookups in {} requests: {} bytes up, {} bytes down; {} up and {} down each",
+        traffic.requests,
+        traffic.sent,
+        traffic.received,
+        each(traffic.sent),
+        each(traffic.received)
+    );
+}

@@ -1,0 +1,384 @@
+//! Settings: from flags, the environment and a configuration file.
+//!
+//! ```toml
+//! server = "https://dp.example:8443"
+//! dp_key = "ed25519:..."            # or dp_key_file = "dp.pub"
+//! trust = "trust.toml"
+//! ca = "cert.pem"                   # optional: instead of the system's
+//! api_key_file = "api.key"
+//! region = "DE"                     # optional: of numbers without +
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use client::{ApiKey, ClientConfig};
+use protocol::cose::VerifyingKey;
+use protocol::trust::TrustList;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+/// How to reach a provider and whom to believe. What is not given comes from
+/// the configuration file.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Provider")]
+pub(super) struct Connection {
+    /// Address of the provider.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+
+    /// Key of the provider, as in its dp.pub.
+    #[arg(long, value_name = "KEY", conflicts_with = "dp_key_file")]
+    dp_key: Option<String>,
+
+    /// File with the key of the provider: its dp.pub.
+    #[arg(long, value_name = "FILE")]
+    dp_key_file: Option<PathBuf>,
+
+    /// Trust list: the CSIPs whose credentials are believed.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// TLS certificates to believe instead of the system's, in PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// File with the API key; without it, the environment's SOTTO_API_KEY.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+
+    /// Configuration file; without it, ~/.config/sotto/client.toml if there.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A configuration file; paths are relative to its directory.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    server: Option<String>,
+    dp_key: Option<String>,
+    dp_key_file: Option<PathBuf>,
+    trust: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    api_key_file: Option<PathBuf>,
+    region: Option<String>,
+}
+
+/// What a command needs to know.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) client: ClientConfig,
+    /// Region of phone numbers without country code.
+    pub(super) region: Option<String>,
+}
+
+impl Connection {
+    /// The settings in force, files read.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for whatever is missing or wrong.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let environment = Environment {
+            api_key: std::env::var("SOTTO_API_KEY").ok().map(Zeroizing::new),
+            config: default_config(),
+        };
+        self.settings_in(&environment).map_err(Failure::Usage)
+    }
+
+    fn settings_in(&self, environment: &Environment) -> anyhow::Result<Settings> {
+        let file = match (&self.config, &environment.config) {
+            (Some(path), _) => ConfigFile::read(path)?,
+            (None, Some(path)) if path.exists() => ConfigFile::read(path)?,
+            _ => ConfigFile::default(),
+        };
+        let server = self
+            .server
+            .clone()
+            .or(file.server)
+            .ok_or_else(|| missing("server"))?;
+        let dp_key = match (
+            &self.dp_key,
+            &self.dp_key_file,
+            &file.dp_key,
+            &file.dp_key_file,
+        ) {
+            (Some(text), ..) | (None, None, Some(text), _) => parse_key(text).context("DP key")?,
+            (None, Some(path), ..) | (None, None, None, Some(path)) => {
+                parse_key(&read(path)?).with_context(|| path.display().to_string())?
+            }
+            (None, None, None, None) => return Err(missing("dp-key")),
+        };
+        let trust = self
+            .trust
+            .as_ref()
+            .or(file.trust.as_ref())
+            .ok_or_else(|| missing("trust"))?;
+        let trust =
+            TrustList::from_toml(&read(trust)?).with_context(|| trust.display().to_string())?;
+        let mut client = ClientConfig::new(server, dp_key, trust);
+        if let Some(path) = self.ca.as_ref().or(file.ca.as_ref()) {
+            client = client.with_tls_roots(read(path)?);
+        }
+        let key_file = self.api_key_file.as_ref();
+        let api_key = match (key_file, &environment.api_key, file.api_key_file.as_ref()) {
+            (Some(path), ..) | (None, None, Some(path)) => {
+                Some((path.display().to_string(), Zeroizing::new(read(path)?)))
+            }
+            (None, Some(key), _) => Some(("SOTTO_API_KEY".to_owned(), key.clone())),
+            (None, None, None) => None,
+        };
+        if let Some((from, text)) = api_key {
+            client = client.with_api_key(ApiKey::new(&text).context(from)?);
+        }
+        Ok(Settings {
+            client,
+            region: file.region,
+        })
+    }
+}
+
+/// What the process finds around it.
+struct Environment {
+    api_key: Option<Zeroizing<String>>,
+    /// Where a configuration file may be.
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let mut file: Self =
+            toml::from_str(&read(path)?).with_context(|| path.display().to_string())?;
+        if file.dp_key.is_some() && file.dp_key_file.is_some() {
+            bail!(
+                "{}: dp_key and dp_key_file exclude each other",
+                path.display()
+            );
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        for named in [
+            &mut file.dp_key_file,
+            &mut file.trust,
+            &mut file.ca,
+            &mut file.api_key_file,
+        ] {
+            if let Some(named) = named {
+                *named = directory.join(&*named);
+            }
+        }
+        Ok(file)
+    }
+}
+
+fn default_config() -> Option<PathBuf> {
+    let base = match std::env::var_os("XDG_CONFIG_HOME").filter(|base| !base.is_empty()) {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".config"),
+    };
+    Some(base.join("sotto").join("client.toml"))
+}
+
+fn missing(flag: &str) -> anyhow::Error {
+    anyhow!("--{flag} is missing, and no configuration file has it")
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A key in the form of a dp.pub: one line, beside comments.
+fn parse_key(text: &str) -> anyhow::Result<VerifyingKey> {
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => Ok(VerifyingKey::from_text(line)?),
+        _ => bail!("expected one line with a key"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::cose::SigningKey;
+
+    use super::*;
+
+    const NONE: Connection = Connection {
+        server: None,
+        dp_key: None,
+        dp_key_file: None,
+        trust: None,
+        ca: None,
+        api_key_file: None,
+        config: None,
+    };
+
+    fn key(seed: u8) -> VerifyingKey {
+        SigningKey::from_seed(&[seed; 32]).verifying_key()
+    }
+
+    /// A directory with a configuration file and everything that it names.
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        write("trust.toml", "");
+        write("dp.pub", &format!("# the provider\n{}\n", key(1).to_text()));
+        write("api.key", "sotto_file\n");
+        write(
+            "client.toml",
+            "server = \"https://file.example\"\ndp_key_file = \"dp.pub\"\ntrust = \"trust.toml\"\n\
+             api_key_file = \"api.key\"\nregion = \"DE\"\n",
+        );
+        directory
+    }
+
+    fn environment(config: Option<PathBuf>, api_key: Option<&str>) -> Environment {
+        Environment {
+            api_key: api_key.map(|key| Zeroizing::new(key.to_owned())),
+            config,
+        }
+    }
+
+    #[test]
+    fn a_configuration_file_is_enough_and_its_paths_are_its_own() {
+        let directory = directory();
+        let path = directory.path().join("client.toml");
+        let from_flag = Connection {
+            config: Some(path.clone()),
+            ..NONE
+        };
+        for (connection, config) in [(from_flag, None), (NONE, Some(path))] {
+            let settings = connection.settings_in(&environment(config, None)).unwrap();
+            assert_eq!(settings.client.server, "https://file.example");
+            assert_eq!(settings.client.dp_key, key(1));
+            assert!(settings.client.api_key.is_some());
+            assert_eq!(settings.region.as_deref(), Some("DE"));
+        }
+    }
+
+    #[test]
+    fn flags_win() {
+        let directory = directory();
+        let connection = Connection {
+            server: Some("https://flag.example".to_owned()),
+            dp_key: Some(key(2).to_text()),
+            config: Some(directory.path().join("client.toml")),
+            ..NONE
+        };
+        let settings = connection.settings_in(&environment(None, None)).unwrap();
+        assert_eq!(settings.client.server, "https://flag.example");
+        assert_eq!(settings.client.dp_key, key(2));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let directory = directory();
+        let path = |name: &str| Some(directory.path().join(name));
+        let complete = Connection {
+            server: Some("https://flag.example".to_owned()),
+            dp_key_file: path("dp.pub"),
+            trust: path("trust.toml"),
+            ..NONE
+        };
+        assert!(
+            complete
+                .settings_in(&environment(path("none.toml"), None))
+                .is_ok()
+        );
+        let refused = |connection: Connection, part: &str| {
+            let error = connection
+                .settings_in(&environment(None, None))
+                .unwrap_err();
+            assert!(
+                format!("{error:#}").contains(part),
+                "{error:#} names {part}"
+            );
+        };
+        refused(
+            Connection {
+                server: None,
+                ..complete.clone()
+            },
+            "--server",
+        );
+        refused(
+            Connection {
+                dp_key_file: None,
+                ..complete.clone()
+            },
+            "--dp-key",
+        );
+        refused(
+            Connection {
+                trust: None,
+                ..complete.clone()
+            },
+            "--trust",
+        );
+        refused(
+            Connection {
+                trust: path("none"),
+                ..complete.clone()
+            },
+            "none",
+        );
+        refused(
+            Connection {
+                dp_key_file: path("api.key"),
+                ..complete.clone()
+            },
+            "api.key",
+        );
+        refused(
+            Connection {
+                config: path("none.toml"),
+                ..complete.clone()
+            },
+            "none.toml",
+        );
+        refused(
+            Connection {
+                config: path("dp.pub"),
+                ..complete.clone()
+            },
+            "dp.pub",
+        );
+        fs::write(directory.path().join("empty.key"), "\n").unwrap();
+        refused(
+            Connection {
+                api_key_file: path("empty.key"),
+                ..complete
+            },
+            "empty.key",
+        );
+    }
+
+    #[test]
+    fn configuration_files_are_strict() {
+        assert!(toml::from_str::<ConfigFile>("sever = \"https://dp.example\"").is_err());
+        let directory = directory();
+        let path = directory.path().join("both.toml");
+        fs::write(&path, "dp_key = \"a\"\ndp_key_file = \"b\"\n").unwrap();
+        assert!(ConfigFile::read(&path).is_err());
+    }
+
+    #[test]
+    fn a_wrong_key_of_the_environment_is_not_shown() {
+        let directory = directory();
+        let connection = Connection {
+            server: Some("https://flag.example".to_owned()),
+            dp_key: Some(key(1).to_text()),
+            trust: Some(directory.path().join("trust.toml")),
+            ..NONE
+        };
+        let error = connection
+            .settings_in(&environment(None, Some("not a key")))
+            .unwrap_err();
+        assert!(!format!("{error:#}").contains("not a key"));
+        assert!(format!("{error:#}").contains("SOTTO_API_KEY"));
+    }
+}

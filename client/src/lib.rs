@@ -1,0 +1,41 @@
+//! Looks identifiers up at a discovery provider (DP) without telling it which.
+//!
+//! A [`Client`] trusts nothing that the DP serves before it has compared it:
+//! the manifest with the pinned key, the hint with the manifest, OPRF
+//! evaluations with the published key, each bucket with the Merkle root, and
+//! the objects in it with the client's own trust list of CSIPs. So absence is
+//! proven as well as presence.
+//!
+//! What goes over the wire depends on the number of identifiers alone: one
+//! OPRF request for up to 1024 of them and one PIR query each, all of the same
+//! size. Nothing is decrypted, checked or retried in between by what an answer
+//! says.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use client::{ApiKey, Client, ClientConfig};
+//! use protocol::{cose::VerifyingKey, csi::Csi, trust::TrustList};
+//!
+//! let key = VerifyingKey::from_text("ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")?;
+//! let trust = TrustList::from_toml(&std::fs::read_to_string("trust.toml")?)?;
+//! let config = ClientConfig::new("https://dp.example:8443", key, trust)
+//!     .with_api_key(ApiKey::new("sotto_...")?);
+//! let client = Client::connect(config).await?;
+//! let lookup = client.lookup(&Csi::parse("+44 20 7946 0000")?).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod config;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod snapshot;
+mod transport;
+
+pub use client::Client;
+pub use config::{ApiKey, ApiKeyError, ClientConfig, TlsRoots};
+pub use error::ClientError;
+pub use snapshot::SnapshotView;
+pub use transport::Traffic;

@@ -1,0 +1,218 @@
+//! A snapshot as a client sees it, verified.
+
+use std::sync::Arc;
+
+use pir_core::client::{Client as PirClient, PendingAnswer};
+use pir_core::crs::CrsSeed;
+use pir_core::hint::Hint;
+use pir_core::params::{ParameterSet, Params, Widths};
+use protocol::bucket::{Bucket, BucketError, BucketLayout};
+use protocol::bundle::{Bundle, evaluate};
+use protocol::cose::VerifyingKey;
+use protocol::csi::Csi;
+use protocol::derivation::Locator;
+use protocol::hint::SnapshotHint;
+use protocol::lookup::{Lookup, Unverifiable};
+use protocol::manifest::{Manifest, SignedManifest};
+use protocol::merkle::{Cap, Hash};
+use protocol::oprf::OprfOutput;
+use protocol::placement::{BucketIndex, PilotTable};
+use protocol::time::UnixTime;
+use protocol::trust::TrustList;
+
+use crate::error::ClientError;
+
+/// Most bytes of a hint: above that of the largest shape and 2^26 groups.
+pub(crate) const HINT_BYTES_MAX: u64 = 1 << 27;
+
+/// A manifest and a hint that belong together, verified under the pinned key.
+#[derive(Debug)]
+pub struct SnapshotView {
+    signed: SignedManifest,
+    params: Params,
+    layout: BucketLayout,
+    pir: PirClient,
+    hint: Hint,
+    cap: Cap,
+    pilots: PilotTable,
+}
+
+/// A manifest that was verified, and whose hint is still to be fetched.
+#[derive(Debug)]
+pub(crate) struct VerifiedManifest {
+    signed: SignedManifest,
+    params: Params,
+}
+
+impl VerifiedManifest {
+    /// Checks signature, time and parameters.
+    ///
+    /// # Errors
+    /// [`ClientError::Manifest`], [`ClientError::Parameters`],
+    /// [`ClientError::HintTooLong`].
+    pub(crate) fn new(
+        bytes: &[u8],
+        pinned: &VerifyingKey,
+        now: UnixTime,
+    ) -> Result<Self, ClientError> {
+        let signed = SignedManifest::from_bytes(bytes)?;
+        let manifest = signed.verify(pinned, now)?;
+        let params = params(manifest)?;
+        let found = manifest.hint.bytes;
+        if found > HINT_BYTES_MAX {
+            return Err(ClientError::HintTooLong {
+                max: HINT_BYTES_MAX,
+                found,
+            });
+        }
+        Ok(Self { signed, params })
+    }
+
+    pub(crate) fn signed(&self) -> &SignedManifest {
+        &self.signed
+    }
+
+    /// Completes the view with the hint that the manifest names, and derives
+    /// the CRS from the key (tens of milliseconds).
+    ///
+    /// # Errors
+    /// [`ClientError::HintDigest`], [`ClientError::Hint`],
+    /// [`ClientError::PirHint`], [`ClientError::HintContradiction`],
+    /// [`ClientError::Layout`].
+    pub(crate) fn with_hint(self, bytes: &[u8]) -> Result<SnapshotView, ClientError> {
+        let manifest = self.signed.unverified();
+        if bytes.len() as u64 != manifest.hint.bytes || Hash::of(bytes) != manifest.hint.digest {
+            return Err(ClientError::HintDigest);
+        }
+        let SnapshotHint {
+            pir_hint,
+            cap,
+            pilots,
+        } = SnapshotHint::decode(bytes)?;
+        let contradictions = [
+            ("number of buckets", cap.leaves() != manifest.pir.columns),
+            ("Merkle root", cap.root() != manifest.merkle_root),
+            (
+                "number of pilots",
+                pilots.groups() as u64 != manifest.groups,
+            ),
+        ];
+        if let Some((part, _)) = contradictions
+            .into_iter()
+            .find(|(_, contradicts)| *contradicts)
+        {
+            return Err(ClientError::HintContradiction { part });
+        }
+        let hint = Hint::decode(&self.params, &pir_hint)
+            .map_err(|error| ClientError::PirHint(Arc::new(error)))?;
+        let layout = manifest.bucket_layout().map_err(ClientError::Layout)?;
+        // The manifest's key is the pinned one.
+        let seed = CrsSeed::derive(&manifest.dp_key.to_cose_key(), manifest.crs_epoch);
+        let pir = PirClient::new(&self.params, &seed);
+        Ok(SnapshotView {
+            params: self.params,
+            signed: self.signed,
+            layout,
+            pir,
+            hint,
+            cap,
+            pilots,
+        })
+    }
+}
+
+impl SnapshotView {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        self.signed.unverified()
+    }
+
+    /// The manifest as it was published.
+    pub fn signed_manifest(&self) -> &SignedManifest {
+        &self.signed
+    }
+
+    /// The PIR parameters, as the client validated them.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    pub(crate) fn pir(&self) -> &PirClient {
+        &self.pir
+    }
+
+    /// The one bucket that can hold the record.
+    pub(crate) fn bucket_of(&self, locator: &Locator) -> BucketIndex {
+        self.pilots.bucket_of(locator, self.layout.columns())
+    }
+
+    /// Decrypts an answer: the bytes of one bucket, whether right or wrong.
+    ///
+    /// # Errors
+    /// [`ClientError::Pir`] for an answer of another length or parameters.
+    pub(crate) fn decrypt(
+        &self,
+        pending: PendingAnswer,
+        answer: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
+        let answer =
+            pir_core::answer::Answer::decode(&self.params, answer).map_err(ClientError::pir)?;
+        pending
+            .decrypt(&self.hint, &answer)
+            .map_err(ClientError::pir)
+    }
+
+    /// What a bucket says of an identifier.
+    pub(crate) fn resolve(
+        &self,
+        csi: &Csi,
+        output: &OprfOutput,
+        column: &[u8],
+        trust: &TrustList,
+        now: UnixTime,
+    ) -> Lookup {
+        match self.bundle(output, column) {
+            Ok(bundle) => evaluate(bundle.as_ref(), csi, trust, now),
+            Err(why) => Lookup::Unverifiable(why),
+        }
+    }
+
+    /// The identifier's bundle in its bucket; `None` is proven absence.
+    fn bundle(&self, output: &OprfOutput, column: &[u8]) -> Result<Option<Bundle>, Unverifiable> {
+        let locator = output.locator();
+        let index = self.bucket_of(&locator);
+        let seed = &self.manifest().filler_seed;
+        let bucket =
+            Bucket::from_column(&self.layout, index, seed, column, &self.cap).map_err(|error| {
+                match error {
+                    BucketError::Merkle(_) => Unverifiable::BucketNotUnderRoot,
+                    _ => Unverifiable::MalformedBucket,
+                }
+            })?;
+        let Some(record) = bucket.find(&locator.tag) else {
+            return Ok(None);
+        };
+        let content = record
+            .open(output)
+            .map_err(|_| Unverifiable::RecordDidNotOpen)?;
+        Ok(Some(Bundle::decode(&content)?))
+    }
+}
+
+fn params(manifest: &Manifest) -> Result<Params, ClientError> {
+    let pir = &manifest.pir;
+    ParameterSet::named(&pir.parameter_set)?;
+    let widths = Widths {
+        query: u32::from(pir.query_bits),
+        mask: u32::from(pir.mask_bits),
+        body: u32::from(pir.body_bits),
+    };
+    Ok(Params::with_widths(
+        pir.columns as usize,
+        pir.bucket_bytes as usize,
+        widths,
+    )?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! HTTP over TLS 1.3 to one provider.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::problem::{PROBLEM_BYTES_MAX, Problem};
+use protocol::wire::media;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, RequestBuilder, Response, Url, tls};
+use zeroize::Zeroizing;
+
+use crate::config::{ApiKey, ClientConfig, TlsRoots};
+use crate::error::ClientError;
+
+/// What went over the wire so far: bodies, without the headers of HTTP and TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests.
+    pub requests: u64,
+    /// Bytes of request bodies.
+    pub sent: u64,
+    /// Bytes of answers.
+    pub received: u64,
+}
+
+impl Traffic {
+    /// What went over the wire since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests - earlier.requests,
+            sent: self.sent - earlier.sent,
+            received: self.received - earlier.received,
+        }
+    }
+}
+
+/// A connection pool to one provider.
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    base: Url,
+    authorization: Option<HeaderValue>,
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// What is asked for, and what may come back.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    /// In words, for errors.
+    pub(crate) step: &'static str,
+    pub(crate) path: &'a str,
+    /// Media type of the answer.
+    pub(crate) accept: &'static str,
+    /// Most bytes of the answer.
+    pub(crate) max_bytes: usize,
+}
+
+impl Transport {
+    /// A pool that has not connected yet.
+    ///
+    /// # Errors
+    /// [`ClientError::ServerUrl`], [`ClientError::TlsRoots`],
+    /// [`ClientError::TlsSetup`].
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .tls_version_min(tls::Version::TLS_1_3)
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.request_timeout);
+        if let TlsRoots::Only(pem) = &config.roots {
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|_| ClientError::TlsRoots)?;
+            if certificates.is_empty() {
+                return Err(ClientError::TlsRoots);
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder
+            .build()
+            .map_err(|error| ClientError::TlsSetup(Arc::new(error)))?;
+        Ok(Self {
+            http,
+            base: base_url(&config.server)?,
+            authorization: config.api_key.as_ref().and_then(bearer),
+            requests: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    /// What went over the wire so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.requests.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+        }
+    }
+
+    /// `GET`, without authorisation.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`], [`ClientError::Problem`],
+    /// [`ClientError::Status`], [`ClientError::BodyTooLong`].
+    pub(crate) async fn get(&self, exchange: Exchange<'_>) -> Result<Vec<u8>, ClientError> {
+        self.exchange(exchange, self.http.get(self.url(exchange.path)))
+            .await
+    }
+
+    /// `POST` of `body` as `content_type`, with authorisation.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) async fn post(
+        &self,
+        exchange: Exchange<'_>,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ClientError> {
+        self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let mut request = self
+            .http
+            .post(self.url(exchange.path))
+            .header(CONTENT_TYPE, content_type)
+            .body(body);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        self.exchange(exchange, request).await
+    }
+
+    async fn exchange(
+        &self,
+        exchange: Exchange<'_>,
+        request: RequestBuilder,
+    ) -> Result<Vec<u8>, ClientError> {
+        let Exchange {
+            step,
+            accept,
+            max_bytes,
+            ..
+        } = exchange;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let response = request
+            .header(ACCEPT, format!("{accept}, {}", media::PROBLEM))
+            .send()
+            .await
+            .map_err(|error| unreachable(step, error))?;
+        let status = response.status();
+        if status.is_success() {
+            return self.body(step, response, max_bytes).await;
+        }
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
+        let refused = ClientError::Status {
+            step,
+            status: status.as_u16(),
+        };
+        let Ok(body) = self.body(step, response, PROBLEM_BYTES_MAX).await else {
+            return Err(refused);
+        };
+        match Problem::from_json(&body) {
+            Ok(mut problem) if problem.status() == status.as_u16() => {
+                problem.retry_after = problem.retry_after.or(retry_after);
+                Err(ClientError::Problem {
+                    step,
+                    problem: Box::new(problem),
+                })
+            }
+            _ => Err(refused),
+        }
+    }
+
+    /// Reads a body and stops as soon as it is too long.
+    async fn body(
+        &self,
+        step: &'static str,
+        mut response: Response,
+        max: usize,
+    ) -> Result<Vec<u8>, ClientError> {
+        let too_long = ClientError::BodyTooLong { step, max };
+        if response
+            .content_length()
+            .is_some_and(|length| length > max as u64)
+        {
+            return Err(too_long);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(step, error))?
+        {
+            self.received
+                .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            if body.len() + chunk.len() > max {
+                return Err(too_long);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let prefix = self.base.path().trim_end_matches('/');
+        url.set_path(&format!("{prefix}{path}"));
+        url
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, ClientError> {
+    let url = Url::parse(text).map_err(|_| ClientError::ServerUrl)?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if url.scheme() == "https" && url.has_host() && plain {
+        Ok(url)
+    } else {
+        Err(ClientError::ServerUrl)
+    }
+}
+
+/// The header, marked as secret so that HTTP/2 never indexes it. `None` can't
+/// happen: the characters of a key are all allowed in a header.
+fn bearer(key: &ApiKey) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", key.as_str()));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn unreachable(step: &'static str, error: reqwest::Error) -> ClientError {
+    ClientError::Transport {
+        step,
+        source: Arc::new(error.without_url()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::cose::SigningKey;
+    use protocol::trust::TrustList;
+
+    use super::*;
+
+    fn config(server: &str) -> ClientConfig {
+        let key = SigningKey::from_seed(&[1; 32]).verifying_key();
+        ClientConfig::new(server, key, TrustList::new(Vec::new()).unwrap())
+    }
+
+    #[test]
+    fn only_plain_https_addresses_are_accepted() {
+        for server in [
+            "https://dp.example",
+            "https://127.0.0.1:8443/",
+            "https://dp.example/sotto/",
+        ] {
+            assert!(Transport::new(&config(server)).is_ok(), "{server}");
+        }
+        for server in [
+            "",
+            "dp.example",
+            "http://dp.example",
+            "https://user@dp.example",
+            "https://:secret@dp.example",
+            "https://dp.example?x",
+            "https://dp.example#x",
+            "ftp://dp.example",
+        ] {
+            assert!(
+                matches!(Transport::new(&config(server)), Err(ClientError::ServerUrl)),
+                "{server}"
+            );
+        }
+    }
+
+    #[test]
+    fn paths_are_below_the_address() {
+        let url = |server| {
+            Transport::new(&config(server))
+                .unwrap()
+                .url("/v1/manifest")
+                .to_string()
+        };
+        assert_eq!(
+            url("https://dp.example:1234"),
+            "https://dp.example:1234/v1/manifest"
+        );
+        assert_eq!(
+            url("https://dp.example/sotto/"),
+            "https://dp.example/sotto/v1/manifest"
+        );
+    }
+
+    #[test]
+    fn certificates_must_be_some() {
+        for pem in [
+            "",
+            "no certificate",
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        ] {
+            let config = config("https://dp.example").with_tls_roots(pem);
+            assert!(
+                matches!(Transport::new(&config), Err(ClientError::TlsRoots)),
+                "{pem}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_api_key_is_marked_as_secret() {
+        let value = bearer(&ApiKey::new("sotto_x").unwrap()).unwrap();
+        assert!(value.is_sensitive());
+        assert_eq!(value.to_str().unwrap(), "Bearer sotto_x");
+    }
+}

@@ -1,0 +1,119 @@
+//! The command line of `sotto-server`.
+
+mod import;
+mod init;
+mod logging;
+mod sender;
+mod serve;
+mod snapshot;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::data_dir::DataDir;
+use crate::sample::{self, SampleArgs};
+
+/// A discovery provider for private lookups.
+///
+/// Keeps signed credentials and mappings, publishes them as an encrypted
+/// snapshot, and answers who can be reached where without learning who was
+/// asked for.
+#[derive(Debug, Parser)]
+#[command(name = "sotto-server", version)]
+pub struct Cli {
+    /// The data directory.
+    #[arg(long, global = true, value_name = "DIR", default_value = "./sotto-data", env = "SOTTO_DATA")]
+    data: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a data directory: keys, certificate for loopback, configuration.
+    Init(init::InitArgs),
+    /// Say who may look up.
+    #[command(subcommand)]
+    Sender(sender::SenderCommand),
+    /// Import credentials and mappings from JSON Lines or a CBOR sequence.
+    ///
+    /// Exits with 0 if everything was good, with 2 if some of it was refused:
+    /// what was good is imported then. Run it again after an interruption: it
+    /// goes on where it ended.
+    Import(import::ImportArgs),
+    /// Build and inspect what is published.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
+    /// Serve the published snapshot until SIGTERM or SIGINT.
+    Serve(serve::ServeArgs),
+    /// Make a directory of invented recipients to try things with.
+    Sample(SampleArgs),
+}
+
+/// How a command ended that didn't fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Some of it was refused.
+    Partly,
+}
+
+/// Runs the command line: 0 when all was done, 1 on errors, 2 when a part was
+/// refused or the usage is wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Partly) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("error: {}", explain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Outcome> {
+    match &cli.command {
+        Command::Init(args) => init::run(&cli.data, args),
+        Command::Sender(command) => sender::run(&DataDir::open(&cli.data)?, command),
+        Command::Import(args) => import::run(&DataDir::open(&cli.data)?, args),
+        Command::Snapshot(command) => snapshot::run(&DataDir::open(&cli.data)?, command),
+        Command::Serve(args) => serve::run(&DataDir::open(&cli.data)?, args),
+        Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),
+    }
+}
+
+/// An error with those of its causes that it doesn't quote itself.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("disk on fire");
+        let error = anyhow::Error::from(inner).context("cannot write: disk on fire").context("import");
+        assert_eq!(explain(&error), "import: cannot write: disk on fire");
+    }
+}

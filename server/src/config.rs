@@ -1,0 +1,293 @@
+//! The configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::durable::FileError;
+
+/// The commented file that `init` writes. Its values are the defaults.
+pub const SHIPPED: &str = include_str!("../config.toml");
+
+/// Most connections that may be configured.
+const CONNECTIONS_MAX: usize = 1 << 20;
+
+/// Longest queue that may be configured.
+const QUEUE_MAX: usize = 1 << 16;
+
+/// Longest lifetime of a snapshot: a year.
+const LIFETIME_HOURS_MAX: u64 = 365 * 24;
+
+/// What the operator decides. See `config.toml` for what each value means.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections served at a time.
+    pub max_connections: usize,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// Snapshots.
+    pub snapshot: Snapshot,
+    /// The queue of PIR queries.
+    pub queries: Queries,
+    /// Patience.
+    pub timeouts: Timeouts,
+    /// Logging.
+    pub log: Log,
+}
+
+/// Certificate and key, relative to the data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// How snapshots are published.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snapshot {
+    /// Hours until clients refuse a snapshot.
+    pub lifetime_hours: u64,
+}
+
+/// The queue of PIR queries.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queries {
+    /// Queries a pass, 1 to [`pir_core::query::MAX_BATCH`].
+    pub max_batch: usize,
+    /// Queries that wait.
+    pub queue_length: usize,
+    /// Milliseconds that one waits.
+    pub deadline_ms: u64,
+}
+
+/// Patience, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a TLS handshake.
+    pub handshake_ms: u64,
+    /// For the headers of a request.
+    pub header_ms: u64,
+    /// For the body of a request.
+    pub body_ms: u64,
+    /// For requests under way at the end.
+    pub drain_ms: u64,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Least severity.
+    pub level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Least severity that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what looks wrong.
+    Warn,
+    /// And what happened, with the access log.
+    Info,
+    /// And more.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not TOML, or a key is unknown or of the wrong type.
+    #[error("{path}: {source}", path = .path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of its range.
+    #[error("configuration: {key} is {found}, expected {least} to {most}")]
+    Range {
+        /// Which value.
+        key: &'static str,
+        /// The least accepted.
+        least: u64,
+        /// The most accepted.
+        most: u64,
+        /// What it is.
+        found: u64,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(FileError::new("read", path))?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let batch = pir_core::query::MAX_BATCH as u64;
+        let an_hour_ms = 3_600_000;
+        for (key, found, least, most) in [
+            ("max_connections", self.max_connections as u64, 1, CONNECTIONS_MAX as u64),
+            ("snapshot.lifetime_hours", self.snapshot.lifetime_hours, 1, LIFETIME_HOURS_MAX),
+            ("queries.max_batch", self.queries.max_batch as u64, 1, batch),
+            ("queries.queue_length", self.queries.queue_length as u64, 1, QUEUE_MAX as u64),
+            ("queries.deadline_ms", self.queries.deadline_ms, 1, an_hour_ms),
+            ("timeouts.handshake_ms", self.timeouts.handshake_ms, 1, an_hour_ms),
+            ("timeouts.header_ms", self.timeouts.header_ms, 1, an_hour_ms),
+            ("timeouts.body_ms", self.timeouts.body_ms, 1, an_hour_ms),
+            ("timeouts.drain_ms", self.timeouts.drain_ms, 1, an_hour_ms),
+        ] {
+            if !(least..=most).contains(&found) {
+                return Err(ConfigError::Range { key, least, most, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Queries {
+    /// How long a query waits.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}
+
+/// The shipped file with another address to listen on.
+pub fn shipped_listening_on(listen: SocketAddr) -> String {
+    let line = format!("listen = \"{}\"", Config::default().listen);
+    SHIPPED.replacen(&line, &format!("listen = \"{listen}\""), 1)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            max_connections: 1024,
+            tls: Tls::default(),
+            snapshot: Snapshot::default(),
+            queries: Queries::default(),
+            timeouts: Timeouts::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { certificate: "tls/cert.pem".into(), key: "tls/key.pem".into() }
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { lifetime_hours: 7 * 24 }
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self { max_batch: pir_core::query::MAX_BATCH, queue_length: 64, deadline_ms: 10_000 }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { handshake_ms: 10_000, header_ms: 15_000, body_ms: 20_000, drain_ms: 20_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::read(&path)
+    }
+
+    #[test]
+    fn the_shipped_file_states_the_defaults() {
+        assert_eq!(read(SHIPPED).unwrap(), Config::default());
+        assert_eq!(read("").unwrap(), Config::default());
+        // It states all of them.
+        let table: toml::Table = SHIPPED.parse().unwrap();
+        let keys = table.values().map(|value| value.as_table().map_or(1, toml::Table::len));
+        assert_eq!(keys.sum::<usize>(), 14);
+    }
+
+    #[test]
+    fn the_address_is_put_into_the_shipped_file() {
+        let listen = "[::1]:9000".parse().unwrap();
+        let config = read(&shipped_listening_on(listen)).unwrap();
+        assert_eq!(config, Config { listen, ..Config::default() });
+    }
+
+    #[test]
+    fn what_is_unknown_or_out_of_range_is_refused() {
+        for text in ["lissten = \"127.0.0.1:1\"", "[tls]\nciphers = 1", "listen = 3", "[log]\nformat = \"xml\""] {
+            assert!(matches!(read(text), Err(ConfigError::Toml { .. })), "{text}");
+        }
+        for (text, expected) in [
+            ("[queries]\nmax_batch = 17", "queries.max_batch"),
+            ("[queries]\nmax_batch = 0", "queries.max_batch"),
+            ("[queries]\nqueue_length = 0", "queries.queue_length"),
+            ("[snapshot]\nlifetime_hours = 0", "snapshot.lifetime_hours"),
+            ("[timeouts]\nbody_ms = 0", "timeouts.body_ms"),
+            ("max_connections = 0", "max_connections"),
+        ] {
+            match read(text) {
+                Err(ConfigError::Range { key, .. }) => assert_eq!(key, expected),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        let missing = Config::read(Path::new("/nonexistent/config.toml"));
+        assert!(matches!(missing, Err(ConfigError::File(_))));
+    }
+}

@@ -1,0 +1,359 @@
+//! The data directory: everything that a provider keeps.
+//!
+//! | path | what |
+//! |---|---|
+//! | `config.toml` | what the operator decides |
+//! | `keys/{dp,oprf,store}.key` | secret keys, one file each |
+//! | `dp.pub` | the key that clients pin |
+//! | `tls/{cert,key}.pem` | certificate and key |
+//! | `trust.toml` | CSIPs and what each may speak for |
+//! | `senders.toml` | who may look up |
+//! | `store.redb` | credentials and mappings, encrypted |
+//! | `snapshots/<id>.sotto`, `snapshots/current` | what is published |
+//! | `lock` | held by the command that writes |
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::cose::{SigningKey, VerifyingKey};
+use protocol::oprf::OprfKey;
+use protocol::trust::{TrustList, TrustListError};
+
+use crate::config::{self, Config, ConfigError};
+use crate::durable::{self, FileError, PRIVATE, PUBLIC};
+use crate::keys::{self, KeyError, KeyKind};
+use crate::senders::{SenderError, Senders};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::{StoreError, StoreKeys};
+use crate::tls::{self, TlsError};
+
+const EMPTY_TRUST: &str = "\
+# CSIPs (telecom and e-mail providers) and what each may speak for. An import
+# refuses whatever nobody listed here has signed. One entry a key:
+#
+# [[csip]]
+# issuer = \"csip.example\"
+# key = \"ed25519:<base64url>\"
+# scopes = [\"tel:+44\", \"mailto:*@example.com\"]
+# not_before = \"2026-01-01T00:00:00Z\"   # optional
+# not_after = \"2028-01-01T00:00:00Z\"    # optional
+";
+
+/// A data directory that has been initialised.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// What `init` lets one choose.
+#[derive(Clone, Debug, Default)]
+pub struct InitOptions {
+    /// The text of a trust list to start with.
+    pub trust: Option<String>,
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+}
+
+/// The right to write to the directory; given up when dropped.
+#[derive(Debug)]
+pub struct WriterLock {
+    _file: File,
+}
+
+/// Why a data directory can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// A file can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `init` was run before.
+    #[error("{path} is initialised already: nothing was changed", path = .path.display())]
+    Initialised {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `init` would mix with other files.
+    #[error("{path} is not empty and no data directory: choose another with --data", path = .path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `init` was never run.
+    #[error(
+        "{path} is not a data directory: run `sotto-server init`, or name another with --data",
+        path = .path.display()
+    )]
+    NotInitialised {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another command writes.
+    #[error("another sotto-server command is writing to {path}: wait for it to end", path = .path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The trust list.
+    #[error("{path}: {source}", path = .path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TrustListError,
+    },
+    /// The senders.
+    #[error(transparent)]
+    Senders(#[from] SenderError),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DataDir {
+    /// Makes a data directory with fresh keys. It is made beside its place and
+    /// renamed: it is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`DataDirError::Initialised`], [`DataDirError::NotEmpty`],
+    /// [`DataDirError::Trust`], [`DataDirError::File`].
+    pub fn init(root: &Path, options: &InitOptions) -> Result<Self, DataDirError> {
+        let directory = Self { root: root.to_owned() };
+        if directory.path("config.toml").exists() {
+            return Err(DataDirError::Initialised { path: root.to_owned() });
+        }
+        if root.exists() && fs::read_dir(root).map_err(FileError::new("read", root))?.next().is_some() {
+            return Err(DataDirError::NotEmpty { path: root.to_owned() });
+        }
+        let trust = options.trust.as_deref().unwrap_or(EMPTY_TRUST);
+        TrustList::from_toml(trust)
+            .map_err(|source| DataDirError::Trust { path: directory.path("trust.toml"), source })?;
+        let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            fs::create_dir_all(parent).map_err(FileError::new("create", parent))?;
+        }
+        let name = root.file_name().unwrap_or_default().to_string_lossy();
+        let staging = Self { root: root.with_file_name(format!(".{name}.{:016x}.tmp", rand::random::<u64>())) };
+        let filled = staging.fill(trust, options.listen).and_then(|()| {
+            fs::rename(&staging.root, root).map_err(FileError::new("create", root))?;
+            Ok(())
+        });
+        if filled.is_err() {
+            // Nothing of it is of use to anyone.
+            let _ = fs::remove_dir_all(&staging.root);
+        }
+        filled.map(|()| directory)
+    }
+
+    fn fill(&self, trust: &str, listen: Option<SocketAddr>) -> Result<(), DataDirError> {
+        for part in ["", "keys", "tls", "snapshots"] {
+            let path = self.root.join(part);
+            DirBuilder::new().mode(0o700).create(&path).map_err(FileError::new("create", &path))?;
+        }
+        let rng = &mut rand::rng();
+        let provider = SigningKey::generate(rng);
+        keys::create(&self.path("keys/dp.key"), KeyKind::Provider, &provider.seed())?;
+        let oprf = OprfKey::generate(rng).to_bytes();
+        keys::create(&self.path("keys/oprf.key"), KeyKind::Oprf, &oprf)?;
+        keys::create(&self.path("keys/store.key"), KeyKind::Store, &keys::generate(rng))?;
+        let public = format!("{}\n", provider.verifying_key().to_text());
+        durable::create(&self.path("dp.pub"), PUBLIC, public.as_bytes())?;
+        let certificate = tls::self_signed()?;
+        durable::create(&self.path("tls/cert.pem"), PUBLIC, certificate.certificate.as_bytes())?;
+        durable::create(&self.path("tls/key.pem"), PRIVATE, certificate.key.as_bytes())?;
+        durable::create(&self.path("trust.toml"), PUBLIC, trust.as_bytes())?;
+        Senders::default().write(&self.senders_path())?;
+        let listen = listen.unwrap_or_else(|| Config::default().listen);
+        let config = config::shipped_listening_on(listen);
+        Ok(durable::create(&self.path("config.toml"), PUBLIC, config.as_bytes())?)
+    }
+
+    /// Opens a data directory.
+    ///
+    /// # Errors
+    /// [`DataDirError::NotInitialised`].
+    pub fn open(root: &Path) -> Result<Self, DataDirError> {
+        let directory = Self { root: root.to_owned() };
+        if directory.path("config.toml").is_file() {
+            Ok(directory)
+        } else {
+            Err(DataDirError::NotInitialised { path: root.to_owned() })
+        }
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where snapshots are.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path("snapshots")
+    }
+
+    /// Where the senders are.
+    pub fn senders_path(&self) -> PathBuf {
+        self.path("senders.toml")
+    }
+
+    /// Keeps other commands from writing.
+    ///
+    /// # Errors
+    /// [`DataDirError::Locked`] at once if one does.
+    pub fn lock(&self) -> Result<WriterLock, DataDirError> {
+        let path = self.path("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(PRIVATE)
+            .open(&path)
+            .map_err(FileError::new("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(WriterLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::Locked { path: self.root.clone() }),
+            Err(TryLockError::Error(error)) => Err(FileError::new("lock", &path)(error).into()),
+        }
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// [`DataDirError::Config`].
+    pub fn config(&self) -> Result<Config, DataDirError> {
+        Ok(Config::read(&self.path("config.toml"))?)
+    }
+
+    /// The key that signs manifests.
+    ///
+    /// # Errors
+    /// [`DataDirError::Key`].
+    pub fn provider_key(&self) -> Result<SigningKey, DataDirError> {
+        let seed = keys::read(&self.path("keys/dp.key"), KeyKind::Provider)?;
+        Ok(SigningKey::from_seed(&seed))
+    }
+
+    /// The key that clients pin, as `dp.pub` states it.
+    ///
+    /// # Errors
+    /// [`DataDirError::File`], [`DataDirError::Key`].
+    pub fn provider_public_key(&self) -> Result<VerifyingKey, DataDirError> {
+        let path = self.path("dp.pub");
+        let text = fs::read_to_string(&path).map_err(FileError::new("read", &path))?;
+        Ok(VerifyingKey::from_text(text.trim()).map_err(|_| KeyError::Unusable { path })?)
+    }
+
+    /// The key that evaluates the OPRF.
+    ///
+    /// # Errors
+    /// [`DataDirError::Key`].
+    pub fn oprf_key(&self) -> Result<OprfKey, DataDirError> {
+        let path = self.path("keys/oprf.key");
+        let bytes = keys::read(&path, KeyKind::Oprf)?;
+        Ok(OprfKey::from_bytes(&bytes).map_err(|_| KeyError::Unusable { path })?)
+    }
+
+    /// The trust list.
+    ///
+    /// # Errors
+    /// [`DataDirError::File`], [`DataDirError::Trust`].
+    pub fn trust(&self) -> Result<TrustList, DataDirError> {
+        let path = self.path("trust.toml");
+        let text = fs::read_to_string(&path).map_err(FileError::new("read", &path))?;
+        TrustList::from_toml(&text).map_err(|source| DataDirError::Trust { path, source })
+    }
+
+    /// The senders.
+    ///
+    /// # Errors
+    /// [`DataDirError::Senders`].
+    pub fn senders(&self) -> Result<Senders, DataDirError> {
+        Ok(Senders::read(&self.senders_path())?)
+    }
+
+    /// The store; hold the [`lock`](Self::lock).
+    ///
+    /// # Errors
+    /// [`DataDirError::Key`], [`DataDirError::Store`].
+    pub fn store(&self) -> Result<EmbeddedStore, DataDirError> {
+        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
+        Ok(EmbeddedStore::open(&self.path("store.redb"), StoreKeys::derive(&key))?)
+    }
+
+    /// TLS with the configured certificate.
+    ///
+    /// # Errors
+    /// [`DataDirError::Tls`].
+    pub fn tls(&self, config: &Config) -> Result<Arc<rustls::ServerConfig>, DataDirError> {
+        let (certificate, key) = (&config.tls.certificate, &config.tls.key);
+        Ok(tls::server_config(&self.root.join(certificate), &self.root.join(key))?)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_fresh_directory_is_whole_private_and_never_made_twice() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("data");
+        assert!(matches!(DataDir::open(&root), Err(DataDirError::NotInitialised { .. })));
+        let listen = Some("127.0.0.1:0".parse().unwrap());
+        let directory = DataDir::init(&root, &InitOptions { trust: None, listen }).unwrap();
+        assert_eq!(Some(directory.config().unwrap().listen), listen);
+        assert!(directory.trust().unwrap().is_empty());
+        assert!(directory.senders().unwrap().all().is_empty());
+        let key = directory.provider_key().unwrap();
+        assert_eq!(key.verifying_key(), directory.provider_public_key().unwrap());
+        directory.oprf_key().unwrap();
+        directory.tls(&Config::default()).unwrap();
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        for secret in ["keys/dp.key", "keys/oprf.key", "keys/store.key", "tls/key.pem", "senders.toml"] {
+            assert_eq!(fs::metadata(root.join(secret)).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let again = DataDir::init(&root, &InitOptions::default());
+        assert!(matches!(again, Err(DataDirError::Initialised { .. })));
+        assert_eq!(key.verifying_key(), DataDir::open(&root).unwrap().provider_public_key().unwrap());
+    }
+
+    #[test]
+    fn foreign_directories_and_bad_trust_lists_are_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("precious"), b"x").unwrap();
+        let mixed = DataDir::init(parent.path(), &InitOptions::default());
+        assert!(matches!(mixed, Err(DataDirError::NotEmpty { .. })));
+        let root = parent.path().join("data");
+        let options = InitOptions { trust: Some("[[csip]]".to_owned()), listen: None };
+        assert!(matches!(DataDir::init(&root, &options), Err(DataDirError::Trust { .. })));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_command_writes_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = DataDir::init(&parent.path().join("data"), &InitOptions::default()).unwrap();
+        let held = directory.lock().unwrap();
+        assert!(matches!(directory.lock(), Err(DataDirError::Locked { .. })));
+        drop(held);
+        directory.lock().unwrap();
+    }
+}

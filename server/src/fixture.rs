@@ -1,0 +1,71 @@
+//! A small provider for tests: sample recipients, imported and published.
+
+use std::sync::OnceLock;
+
+use protocol::time::UnixTime;
+use tempfile::TempDir;
+
+use crate::data_dir::{DataDir, InitOptions};
+use crate::progress::Progress;
+use crate::sample::{self, SampleRecord};
+use crate::senders::{ApiKey, SenderName};
+use crate::snapshot::build::{self, BuildOptions};
+use crate::store::{Row, Store as _};
+
+const RECORDS: usize = 300;
+const SEED: u64 = 42;
+
+pub(crate) struct Provider {
+    pub(crate) data: DataDir,
+    pub(crate) records: Vec<SampleRecord>,
+    pub(crate) api_key: ApiKey,
+    pub(crate) now: UnixTime,
+    _root: TempDir,
+}
+
+impl Provider {
+    pub(crate) fn new(count: usize) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let now = UnixTime::now();
+        let (records, trust) = sample::generate(count, SEED, now).unwrap();
+        let options = InitOptions { trust: Some(trust.to_toml()), listen: None };
+        let data = DataDir::init(&root.path().join("data"), &options).unwrap();
+        let mut senders = data.senders().unwrap();
+        let api_key = senders.add(SenderName::new("tester").unwrap(), now, &mut rand::rng()).unwrap();
+        senders.write(&data.senders_path()).unwrap();
+        let provider = Self { data, records, api_key, now, _root: root };
+        provider.put(&provider.records);
+        provider.publish();
+        provider
+    }
+
+    /// Puts records into the store, as a checked import would.
+    pub(crate) fn put(&self, records: &[SampleRecord]) {
+        let row = |record: &SampleRecord| Row {
+            csi: record.csi.clone(),
+            bundle: record.bundle().unwrap().encode().to_vec().into(),
+            salt: protocol::derivation::Salt::random(&mut rand::rng()),
+        };
+        let store = self.data.store().unwrap();
+        store.update(&mut |update| records.iter().try_for_each(|record| update.put(&row(record)))).unwrap();
+    }
+
+    /// Builds and publishes a snapshot.
+    pub(crate) fn publish(&self) {
+        let options = BuildOptions {
+            provider: &self.data.provider_key().unwrap(),
+            oprf: &self.data.oprf_key().unwrap(),
+            trust: &self.data.trust().unwrap(),
+            lifetime_secs: 3600,
+            now: self.now,
+            progress: Progress::Silent,
+        };
+        build::run(&self.data.store().unwrap(), &self.data.snapshots(), &options).unwrap();
+    }
+}
+
+/// One for all tests that don't change it.
+pub(crate) fn shared() -> &'static Provider {
+    static SHARED: OnceLock<Provider> = OnceLock::new();
+    SHARED.get_or_init(|| Provider::new(RECORDS))
+}

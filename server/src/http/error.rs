@@ -1,0 +1,160 @@
+//! What a request may run into, and the problem document for it.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use protocol::manifest::SnapshotId;
+use protocol::oprf::OprfError;
+use protocol::problem::{Problem, ProblemType};
+use protocol::wire::{WireError, media};
+
+use crate::scheduler::ScheduleError;
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No such path.
+    #[error("no such path")]
+    NotFound,
+    /// No such method on this path.
+    #[error("no such method on this path")]
+    MethodNotAllowed,
+    /// No key, or nobody's.
+    #[error("expected the API key of a known sender as bearer token")]
+    Unauthorized,
+    /// The body has another type.
+    #[error("expected a body of the type {expected}")]
+    MediaType {
+        /// The type that the path takes.
+        expected: &'static str,
+    },
+    /// The body is too long.
+    #[error("expected a body of at most {limit} bytes")]
+    BodyTooLong {
+        /// Most bytes.
+        limit: usize,
+    },
+    /// The body is too short.
+    #[error("expected a body of {expected} bytes, found {found}")]
+    BodyTooShort {
+        /// Bytes it must have.
+        expected: usize,
+        /// Bytes it has.
+        found: usize,
+    },
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within {limit:?}")]
+    BodyTimeout {
+        /// Time it has.
+        limit: Duration,
+    },
+    /// The body broke off.
+    #[error("the body broke off")]
+    BodyBroken,
+    /// Not an OPRF request.
+    #[error("OPRF request: {0}")]
+    OprfRequest(#[from] WireError),
+    /// The OPRF key of another epoch.
+    #[error("the OPRF key is of epoch {current}")]
+    OprfEpoch {
+        /// The epoch in use.
+        current: u64,
+    },
+    /// The evaluation failed.
+    #[error("the OPRF evaluation failed")]
+    OprfEvaluation(#[source] OprfError),
+    /// Another snapshot is served.
+    #[error("another snapshot is served")]
+    SnapshotGone {
+        /// Which one.
+        current: SnapshotId,
+    },
+    /// The query is not one for this snapshot.
+    #[error("query: {0}")]
+    Query(#[source] pir_core::Error),
+    /// The query was not answered.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Too many requests are under way.
+    #[error("too many requests are under way")]
+    Busy,
+    /// No requests are welcome.
+    #[error("the server is stopping")]
+    NotReady,
+    /// A fault of the program.
+    #[error("a fault of the server")]
+    Panicked,
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let problem = match error {
+            Error::NotFound => Self::new(ProblemType::NotFound),
+            Error::MethodNotAllowed => Self::new(ProblemType::MethodNotAllowed),
+            Error::Unauthorized => Self::new(ProblemType::Unauthorized),
+            Error::MediaType { .. } => Self::new(ProblemType::UnsupportedMediaType),
+            Error::BodyTooLong { .. } => Self::new(ProblemType::PayloadTooLarge),
+            Error::BodyTooShort { .. } | Error::BodyBroken => Self::new(ProblemType::MalformedRequest),
+            Error::BodyTimeout { .. } => Self::new(ProblemType::RequestTimeout),
+            Error::OprfRequest(_) => Self::new(ProblemType::MalformedRequest),
+            Error::OprfEpoch { .. } => Self::new(ProblemType::OprfEpochUnknown),
+            Error::OprfEvaluation(_) => Self::new(ProblemType::Internal),
+            Error::SnapshotGone { current } => {
+                Self::new(ProblemType::SnapshotGone).with_current_snapshot(*current)
+            }
+            Error::Query(pir_core::Error::ParameterMismatch { .. } | pir_core::Error::Params(_)) => {
+                Self::new(ProblemType::UnprocessableQuery)
+            }
+            Error::Query(_) => Self::new(ProblemType::MalformedRequest),
+            Error::Schedule(ScheduleError::Full { retry_after, .. } | ScheduleError::Deadline { retry_after, .. }) => {
+                Self::new(ProblemType::Overloaded).with_retry_after(whole_seconds(*retry_after))
+            }
+            Error::Schedule(ScheduleError::Failed) => Self::new(ProblemType::Internal),
+            Error::Schedule(ScheduleError::Stopping) | Error::NotReady => {
+                Self::new(ProblemType::NotReady).with_retry_after(1)
+            }
+            Error::Busy => Self::new(ProblemType::Overloaded).with_retry_after(1),
+            Error::Panicked => Self::new(ProblemType::Internal),
+        };
+        problem.with_detail(error.to_string())
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response<Body> {
+        respond(&Problem::from(&self))
+    }
+}
+
+/// What `CatchPanicLayer` answers with. The panic's text stays here.
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    tracing::error!("a request handler panicked");
+    Error::Panicked.into_response()
+}
+
+fn respond(problem: &Problem) -> Response<Body> {
+    let mut response = Response::new(Body::from(problem.to_json()));
+    // Every type's status is one.
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::PROBLEM));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if problem.kind == ProblemType::Unauthorized {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Rounded up: a client that waits so long doesn't come early.
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,158 @@
+//! One function a route.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use protocol::manifest::SnapshotId;
+use protocol::merkle::Hash;
+use protocol::wire::{OprfRequest, OprfResponse, media};
+use tokio::task::spawn_blocking;
+
+use super::access::Noted;
+use super::auth::authenticate;
+use super::body::{self, Length};
+use super::{AppState, Error};
+use crate::snapshot::Snapshot;
+
+type Shared = State<Arc<AppState>>;
+type Notes = Extension<Arc<Noted>>;
+
+/// A manifest changes in place: ask again each time.
+const REVALIDATE: &str = "no-cache";
+
+/// A hint never changes: its path names the snapshot.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+
+const NEVER: &str = "no-store";
+
+/// The newest manifest.
+pub(super) async fn manifest(State(state): Shared, headers: HeaderMap) -> Response<Body> {
+    let snapshot = state.snapshot();
+    let manifest = snapshot.signed_manifest();
+    let bytes = Bytes::copy_from_slice(manifest.as_bytes());
+    cacheable(&headers, &manifest.digest(), bytes, media::COSE, REVALIDATE)
+}
+
+/// A snapshot's hint.
+pub(super) async fn hint(
+    State(state): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Error> {
+    let snapshot = named(&state, &id)?;
+    let digest = snapshot.manifest().hint.digest;
+    // Sent from where it is mapped.
+    let bytes = Bytes::from_owner(MappedHint(snapshot));
+    Ok(cacheable(&headers, &digest, bytes, media::HINT, FOREVER))
+}
+
+/// Evaluates blinded elements.
+pub(super) async fn oprf(
+    State(state): Shared,
+    Extension(noted): Notes,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let (parts, body) = request.into_parts();
+    authenticate(&state, &parts.headers, &noted)?;
+    let length = Length::AtMost(OprfRequest::BYTES_MAX);
+    let bytes = {
+        let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
+        body::read(&parts, body, media::CBOR, length, state.body_timeout, &noted).await?
+    };
+    // Never closed; and if it were, the server would be stopping.
+    let _place = state.evaluations.acquire().await.map_err(|_| Error::NotReady)?;
+    let of_task = Arc::clone(&state);
+    let evaluated = spawn_blocking(move || evaluate(&of_task, &bytes)).await.map_err(|_| Error::Panicked)?;
+    Ok(fresh(media::CBOR, evaluated?))
+}
+
+/// Answers a PIR query.
+pub(super) async fn query(
+    State(state): Shared,
+    Path(id): Path<String>,
+    Extension(noted): Notes,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let (parts, body) = request.into_parts();
+    authenticate(&state, &parts.headers, &noted)?;
+    let snapshot = named(&state, &id)?;
+    let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
+    let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
+    let bytes = body::read(&parts, body, media::QUERY, length, state.body_timeout, &noted).await?;
+    let of_task = Arc::clone(&snapshot);
+    let decode = move || pir_core::query::Query::decode(of_task.params(), &bytes);
+    let query = spawn_blocking(decode).await.map_err(|_| Error::Panicked)?.map_err(Error::Query)?;
+    let answer = state.scheduler.answer(snapshot, query).await?;
+    Ok(fresh(media::ANSWER, answer))
+}
+
+/// The process runs.
+pub(super) async fn live() -> Response<Body> {
+    fresh("text/plain", b"live\n".to_vec())
+}
+
+/// Requests are welcome.
+pub(super) async fn ready(State(state): Shared) -> Result<Response<Body>, Error> {
+    if state.is_ready() { Ok(fresh("text/plain", b"ready\n".to_vec())) } else { Err(Error::NotReady) }
+}
+
+fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let request = OprfRequest::decode(bytes)?;
+    let epoch = state.oprf_epoch;
+    if request.epoch != epoch {
+        return Err(Error::OprfEpoch { current: epoch });
+    }
+    let evaluation =
+        state.oprf.blind_evaluate(&request.elements, &mut rand::rng()).map_err(Error::OprfEvaluation)?;
+    Ok(OprfResponse { epoch, evaluation }.encode())
+}
+
+/// The snapshot that a path names, if it is the served one.
+fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
+    let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
+    let snapshot = state.snapshot();
+    if snapshot.id() == id { Ok(snapshot) } else { Err(Error::SnapshotGone { current: snapshot.id() }) }
+}
+
+fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(NEVER));
+    response
+}
+
+/// A body that its digest names: 304 for those who have it.
+fn cacheable(
+    request: &HeaderMap,
+    digest: &Hash,
+    bytes: Bytes,
+    media: &'static str,
+    cache: &'static str,
+) -> Response<Body> {
+    let tag = format!("\"{digest}\"");
+    let known = request.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    // Hexadecimal digits in quotes.
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, tag);
+    }
+    response
+}
+
+struct MappedHint(Arc<Snapshot>);
+
+impl AsRef<[u8]> for MappedHint {
+    fn as_ref(&self) -> &[u8] {
+        self.0.hint()
+    }
+}

@@ -1,0 +1,204 @@
+//! Imports credentials and mappings from a file into the store.
+//!
+//! A file is JSON Lines, `{"credential": "<base64url>", "mappings":
+//! ["<base64url>", ..]}` one a line, or a CBOR sequence (RFC 8742) of
+//! `[credential, [mapping, ..]]`, all byte strings. Every signature is verified;
+//! what is refused is reported by number and reason, never by content, and what
+//! is good is kept. Batches are durable with the place that they end at, so an
+//! import that was interrupted goes on there.
+
+mod item;
+mod merge;
+mod source;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use protocol::derivation::Salt;
+use protocol::time::UnixTime;
+use protocol::trust::TrustList;
+use rayon::prelude::*;
+use sha3::{Digest as _, Sha3_256};
+use zeroize::Zeroizing;
+
+pub use item::ItemError;
+pub use source::Format;
+
+use crate::digest;
+use crate::durable::FileError;
+use crate::progress::Progress;
+use crate::store::{ImportProgress, Row, SourceId, Store, StoreError, Update};
+use item::Verified;
+use merge::Merged;
+use source::{RawItem, Source};
+
+/// Items verified together and made durable together.
+const BATCH_ITEMS: usize = 4096;
+
+/// What an import needs to know.
+pub struct ImportOptions<'a> {
+    /// Who may speak for which identifiers.
+    pub trust: &'a TrustList,
+    /// When it is.
+    pub now: UnixTime,
+    /// How to show progress.
+    pub progress: Progress,
+    /// Where refused items go, a line each.
+    pub report: &'a mut dyn Write,
+}
+
+/// What an import did, the runs that it continued included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// What was counted.
+    pub counts: ImportProgress,
+    /// Items that an earlier run had done.
+    pub resumed_at: u64,
+}
+
+/// Why an import ended early. The batches before are durable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The report can't be written.
+    #[error("cannot write the report: {0}; what was imported before stays")]
+    Report(#[source] io::Error),
+    /// The file holds nothing to import.
+    #[error("{path} holds nothing to import: expected JSON Lines or a CBOR sequence", path = .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The trust list is empty.
+    #[error("trust.toml lists no CSIP, so everything would be refused: add those whose credentials you accept")]
+    NobodyTrusted,
+    /// A CBOR sequence that can't be followed.
+    #[error("{path}: item {number} is not CBOR, so what follows can't be found; what is before it stays", path = .path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Which item, counted from 1.
+        number: u64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Imports a file.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn run(store: &dyn Store, path: &Path, options: ImportOptions<'_>) -> Result<Summary, ImportError> {
+    if options.trust.is_empty() {
+        return Err(ImportError::NobodyTrusted);
+    }
+    let file = File::open(path).map_err(FileError::new("open", path))?;
+    let length = file.metadata().map_err(FileError::new("read", path))?.len();
+    let reading = options.progress.stage("reading", 0);
+    let content = digest::chunked_reader(&file).map_err(FileError::new("read", path))?;
+    reading.finish(&format!("{length} bytes"));
+    let id = source_id(&content, options.trust);
+    let mut done = store.view()?.import_progress(&id)?.unwrap_or_default();
+    let resumed_at = done.items;
+    let mut source = Source::open(path, &done)?;
+    let stage = options.progress.stage("import", length);
+    stage.advance(done.bytes);
+    loop {
+        let batch = source.next_batch(BATCH_ITEMS)?;
+        let at = source.position();
+        let ended = batch.is_empty();
+        let verified: Vec<Result<Verified, ItemError>> =
+            batch.par_iter().map(|item| item::verify(item, options.trust, options.now)).collect();
+        let mut counts = done;
+        let mut refused = Vec::new();
+        store.update(&mut |update| {
+            counts = ImportProgress { bytes: at.bytes, lines: at.lines, items: at.items, ..done };
+            refused.clear();
+            for (raw, verified) in batch.iter().zip(&verified) {
+                match apply(update, verified, options.now)? {
+                    Ok(merged) => counts.count(&merged),
+                    Err(why) => {
+                        counts.refused += 1;
+                        refused.push((raw.number, why));
+                    }
+                }
+            }
+            update.note_import(&id, (!ended).then_some(&counts))
+        })?;
+        for (number, why) in refused {
+            writeln!(options.report, "{} {number}: {why}", source.format().unit()).map_err(ImportError::Report)?;
+        }
+        options.report.flush().map_err(ImportError::Report)?;
+        stage.advance(counts.bytes - done.bytes);
+        done = counts;
+        if ended {
+            break;
+        }
+    }
+    stage.finish(&format!("{} items", done.items));
+    if done.items == 0 {
+        return Err(ImportError::Empty { path: path.to_owned() });
+    }
+    Ok(Summary { counts: done, resumed_at })
+}
+
+/// Merges one item into its row: the outer error ends the import, the inner one
+/// refuses the item.
+fn apply(
+    update: &mut dyn Update,
+    verified: &Result<Verified, ItemError>,
+    now: UnixTime,
+) -> Result<Result<Merged, ItemError>, StoreError> {
+    let incoming = match verified {
+        Ok(incoming) => incoming,
+        Err(why) => return Ok(Err(*why)),
+    };
+    let stored = update.find(incoming.subject())?;
+    let merged = match merge::merge(stored.as_ref(), incoming, now)? {
+        Ok(merged) => merged,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Merged::Added(bundle) | Merged::Updated(bundle) = &merged {
+        update.put(&Row {
+            csi: incoming.subject().clone(),
+            bundle: Zeroizing::new(bundle.encode().to_vec()),
+            salt: Salt::random(&mut rand::rng()),
+        })?;
+    }
+    Ok(Ok(merged))
+}
+
+/// The same file under another trust list is another import: what was refused
+/// may be good now.
+fn source_id(content: &[u8; 32], trust: &TrustList) -> SourceId {
+    let mut hash = Sha3_256::new();
+    hash.update(b"sotto/v1/import");
+    hash.update(content);
+    hash.update(trust.digest());
+    SourceId(hash.finalize().into())
+}
+
+impl ImportProgress {
+    fn count(&mut self, merged: &Merged) {
+        match merged {
+            Merged::Added(_) => self.added += 1,
+            Merged::Updated(_) => self.updated += 1,
+            Merged::Unchanged => self.unchanged += 1,
+        }
+    }
+}
+
+impl RawItem {
+    /// An item that could not even be read.
+    fn content(&self) -> Result<&[u8], ItemError> {
+        self.content.as_deref().map_err(|why| *why)
+    }
+}
+
+#[cfg(test)]
+mod tests;

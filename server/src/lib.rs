@@ -1,0 +1,32 @@
+//! The Sotto discovery provider: it keeps what recipients publish of
+//! themselves, publishes snapshots of it, and answers private lookups.
+//!
+//! | what | where |
+//! |---|---|
+//! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`config`], [`senders`], [`durable`] |
+//! | the truth: rows, encrypted | [`store`] |
+//! | from a file of credentials and mappings into the store | [`import`] |
+//! | from the store to a published snapshot | [`snapshot`] |
+//! | queries that share passes over the database | [`scheduler`] |
+//! | HTTP over TLS | [`http`], [`tls`] |
+//!
+//! The binary `sotto-server` is [`cli`].
+
+pub mod cli;
+pub mod config;
+pub mod data_dir;
+pub mod digest;
+pub mod durable;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod http;
+pub mod import;
+pub mod keys;
+pub mod mapped;
+pub mod progress;
+pub mod sample;
+pub mod scheduler;
+pub mod senders;
+pub mod snapshot;
+pub mod store;
+pub mod tls;

@@ -1,0 +1,7 @@
+//! The binary `sotto-server`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::main()
+}

@@ -1,0 +1,197 @@
+use std::sync::mpsc;
+
+use super::*;
+
+/// Doubles numbers; each pass waits to be let through and notes its size.
+struct Gate {
+    passes: mpsc::Sender<Vec<u32>>,
+    open: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Engine for Gate {
+    type Query = u32;
+    type Answer = u32;
+
+    fn answer(&self, queries: Vec<u32>) -> Option<Vec<u32>> {
+        self.passes.send(queries.clone()).unwrap();
+        self.open.lock().unwrap().recv().ok()?;
+        assert!(!queries.contains(&13), "a query that panics");
+        Some(queries.iter().map(|query| query * 2).collect())
+    }
+}
+
+struct Bench {
+    engine: Arc<Gate>,
+    passes: mpsc::Receiver<Vec<u32>>,
+    open: mpsc::Sender<()>,
+    scheduler: Arc<Scheduler<Gate>>,
+}
+
+type Task = tokio::task::JoinHandle<Result<u32, ScheduleError>>;
+
+impl Bench {
+    fn new(max_batch: usize, queue_length: usize, deadline: Duration) -> Self {
+        let (sender, passes) = mpsc::channel();
+        let (open, receiver) = mpsc::channel();
+        let engine = Arc::new(Gate { passes: sender, open: Mutex::new(receiver) });
+        let limits = Limits { max_batch, queue_length, deadline };
+        Self { engine, passes, open, scheduler: Arc::new(Scheduler::start(limits).unwrap()) }
+    }
+
+    /// Asks, and waits until the query is in the queue or in a pass.
+    async fn ask(&self, query: u32) -> Task {
+        let before = self.scheduler.waiting();
+        let task = self.ask_freely(query);
+        while self.scheduler.waiting() == before {
+            tokio::task::yield_now().await;
+        }
+        task
+    }
+
+    fn ask_freely(&self, query: u32) -> Task {
+        let (scheduler, engine) = (Arc::clone(&self.scheduler), Arc::clone(&self.engine));
+        tokio::spawn(async move { scheduler.answer(engine, query).await })
+    }
+
+    /// Occupies the worker with a pass of its own.
+    async fn occupy(&self) -> Task {
+        let task = self.ask_freely(0);
+        let begun = tokio::task::block_in_place(|| self.passes.recv().unwrap());
+        assert_eq!(begun, [0]);
+        task
+    }
+
+    fn let_through(&self) {
+        self.open.send(()).unwrap();
+    }
+
+    fn next_pass(&self) -> Vec<u32> {
+        tokio::task::block_in_place(|| self.passes.recv().unwrap())
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_wait_share_a_pass_in_their_order() {
+    let bench = Bench::new(3, 10, LONG);
+    let first = bench.occupy().await;
+    let mut waiting = Vec::new();
+    for query in 1..=5 {
+        waiting.push(bench.ask(query).await);
+    }
+    (0..3).for_each(|_| bench.let_through());
+    assert_eq!(bench.next_pass(), [1, 2, 3]);
+    assert_eq!(bench.next_pass(), [4, 5]);
+    assert_eq!(first.await.unwrap(), Ok(0));
+    for (task, query) in waiting.into_iter().zip(1..) {
+        assert_eq!(task.await.unwrap(), Ok(query * 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_of_another_database_wait_for_their_own_pass() {
+    let bench = Bench::new(4, 10, LONG);
+    let first = bench.occupy().await;
+    let one = bench.ask(1).await;
+    let other = Bench::new(4, 10, LONG);
+    let foreign = {
+        let (scheduler, engine) = (Arc::clone(&bench.scheduler), Arc::clone(&other.engine));
+        let before = scheduler.waiting();
+        let task = tokio::spawn(async move { scheduler.answer(engine, 2).await });
+        while bench.scheduler.waiting() == before {
+            tokio::task::yield_now().await;
+        }
+        task
+    };
+    let three = bench.ask(3).await;
+    (0..2).for_each(|_| bench.let_through());
+    other.let_through();
+    assert_eq!(bench.next_pass(), [1, 3]);
+    assert_eq!(other.next_pass(), [2]);
+    for (task, expected) in [(first, 0), (one, 2), (foreign, 4), (three, 6)] {
+        assert_eq!(task.await.unwrap(), Ok(expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once_and_room_is_made_by_those_who_leave() {
+    let bench = Bench::new(2, 2, LONG);
+    let first = bench.occupy().await;
+    let kept = bench.ask(1).await;
+    let left = bench.ask(2).await;
+    match bench.ask_freely(3).await.unwrap() {
+        Err(ScheduleError::Full { queue_length: 2, retry_after }) => {
+            assert!(retry_after >= Duration::from_secs(1));
+        }
+        other => panic!("{other:?}"),
+    }
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    let late = bench.ask_freely(4);
+    // The one that left is dropped when the other comes: as many wait as before.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    (0..2).for_each(|_| bench.let_through());
+    assert_eq!(bench.next_pass(), [1, 4]);
+    for (task, expected) in [(first, 0), (kept, 2), (late, 8)] {
+        assert_eq!(task.await.unwrap(), Ok(expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_is_skipped() {
+    let bench = Bench::new(4, 4, LONG);
+    let first = bench.occupy().await;
+    let left = bench.ask(1).await;
+    let kept = bench.ask(2).await;
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    (0..2).for_each(|_| bench.let_through());
+    assert_eq!(bench.next_pass(), [2]);
+    assert_eq!((first.await.unwrap(), kept.await.unwrap()), (Ok(0), Ok(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_hears_it() {
+    let deadline = Duration::from_millis(50);
+    let bench = Bench::new(4, 4, deadline);
+    let first = bench.occupy().await;
+    let late = bench.ask(1).await;
+    match late.await.unwrap() {
+        Err(ScheduleError::Deadline { deadline: found, .. }) => assert_eq!(found, deadline),
+        other => panic!("{other:?}"),
+    }
+    bench.let_through();
+    assert!(matches!(first.await.unwrap(), Err(ScheduleError::Deadline { .. })));
+    // No pass was spent on the late one, and the next is answered.
+    let next = bench.ask_freely(3);
+    bench.let_through();
+    assert_eq!(bench.next_pass(), [3]);
+    assert_eq!(next.await.unwrap(), Ok(6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_its_pass_and_no_other() {
+    let bench = Bench::new(2, 8, LONG);
+    let first = bench.occupy().await;
+    let (bad, beside) = (bench.ask(13).await, bench.ask(1).await);
+    let after = bench.ask(2).await;
+    (0..3).for_each(|_| bench.let_through());
+    assert_eq!(first.await.unwrap(), Ok(0));
+    assert_eq!(bad.await.unwrap(), Err(ScheduleError::Failed));
+    assert_eq!(beside.await.unwrap(), Err(ScheduleError::Failed));
+    assert_eq!(after.await.unwrap(), Ok(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_those_that_wait() {
+    let bench = Bench::new(1, 8, LONG);
+    let first = bench.occupy().await;
+    let second = bench.ask(1).await;
+    (0..2).for_each(|_| bench.let_through());
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(0), Ok(2)));
+    let Bench { scheduler, engine, .. } = bench;
+    scheduler.shared.lock().stopping = true;
+    assert_eq!(scheduler.answer(engine, 5).await, Err(ScheduleError::Stopping));
+    tokio::task::block_in_place(|| drop(scheduler));
+}

@@ -1,0 +1,304 @@
+//! The senders that may look identifiers up, known by their API keys.
+//!
+//! Only the SHA3-256 of a key is kept; a key has 256 random bits, so that its
+//! hash gives nothing away.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use protocol::time::UnixTime;
+use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
+use sha3::{Digest as _, Sha3_256};
+use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::durable::{self, FileError, PRIVATE};
+
+const NAME_MAX: usize = 64;
+const KEY_PREFIX: &str = "sotto_";
+const HEADER: &str = "# Senders and the SHA3-256 of their API keys. Use `sotto-server sender add`.\n\n";
+
+/// A secret that authenticates a sender: `sotto_` and 256 bits in base64url.
+/// Wiped when dropped, `Debug` is redacted.
+pub struct ApiKey(Zeroizing<String>);
+
+/// A sender's name, which logs may show: 1 to 64 of `a-z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SenderName(String);
+
+/// The senders of one provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Senders {
+    #[serde(default, rename = "sender", skip_serializing_if = "Vec::is_empty")]
+    senders: Vec<Sender>,
+}
+
+/// One sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    /// Who.
+    pub name: SenderName,
+    /// Since when, RFC 3339.
+    pub since: String,
+    key_sha3_256: KeyDigest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct KeyDigest([u8; 32]);
+
+/// Why senders could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SenderError {
+    /// The file can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not TOML of the accepted form.
+    #[error("{path}: {source}", path = .path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// Not a usable name.
+    #[error("a sender's name is 1 to {NAME_MAX} of a-z, 0-9, '.', '_' and '-'")]
+    Name,
+    /// Not a SHA3-256 digest.
+    #[error("expected the 64 hexadecimal digits of a SHA3-256 digest")]
+    Digest,
+    /// The name is taken.
+    #[error("there is a sender {name} already: remove it first to give it another key")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// Nobody has that name.
+    #[error("there is no sender {name}: `sotto-server sender list` shows all")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Senders {
+    /// Reads the file; none is the same as an empty one.
+    ///
+    /// # Errors
+    /// [`SenderError::File`], [`SenderError::Toml`], [`SenderError::Exists`] for
+    /// a name that is there twice.
+    pub fn read(path: &Path) -> Result<Self, SenderError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(FileError::new("read", path)(error).into()),
+        };
+        let senders: Self = toml::from_str(&text)
+            .map_err(|source| SenderError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+        for (at, sender) in senders.senders.iter().enumerate() {
+            if senders.senders[..at].iter().any(|other| other.name == sender.name) {
+                return Err(SenderError::Exists { name: sender.name.0.clone() });
+            }
+        }
+        Ok(senders)
+    }
+
+    /// Replaces the file.
+    ///
+    /// # Errors
+    /// [`SenderError::File`].
+    pub fn write(&self, path: &Path) -> Result<(), SenderError> {
+        // Texts in tables: there is nothing that TOML can't say.
+        let body = toml::to_string(self).unwrap_or_default();
+        Ok(durable::replace(path, PRIVATE, format!("{HEADER}{body}").as_bytes())?)
+    }
+
+    /// Adds a sender and gives its key, which is kept nowhere.
+    ///
+    /// # Errors
+    /// [`SenderError::Exists`].
+    pub fn add<R: CryptoRng + ?Sized>(
+        &mut self,
+        name: SenderName,
+        now: UnixTime,
+        rng: &mut R,
+    ) -> Result<ApiKey, SenderError> {
+        if self.senders.iter().any(|sender| sender.name == name) {
+            return Err(SenderError::Exists { name: name.0 });
+        }
+        let key = ApiKey::generate(rng);
+        let key_sha3_256 = KeyDigest::of(key.as_str().as_bytes());
+        self.senders.push(Sender { name, since: now.to_string(), key_sha3_256 });
+        Ok(key)
+    }
+
+    /// Removes a sender.
+    ///
+    /// # Errors
+    /// [`SenderError::Unknown`].
+    pub fn remove(&mut self, name: &SenderName) -> Result<(), SenderError> {
+        let before = self.senders.len();
+        self.senders.retain(|sender| sender.name != *name);
+        if self.senders.len() == before {
+            return Err(SenderError::Unknown { name: name.0.clone() });
+        }
+        Ok(())
+    }
+
+    /// All of them, in the order they came.
+    pub fn all(&self) -> &[Sender] {
+        &self.senders
+    }
+
+    /// Whose key this is. Takes as long for any key.
+    pub fn authenticate(&self, key: &[u8]) -> Option<&SenderName> {
+        let digest = KeyDigest::of(key);
+        let mut found = u32::MAX;
+        for (at, sender) in (0u32..).zip(&self.senders) {
+            found.conditional_assign(&at, digest.0.ct_eq(&sender.key_sha3_256.0));
+        }
+        self.senders.get(found as usize).map(|sender| &sender.name)
+    }
+}
+
+impl SenderName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`SenderError::Name`].
+    pub fn new(name: &str) -> Result<Self, SenderError> {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(allowed) {
+            return Err(SenderError::Name);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SenderName {
+    type Error = SenderError;
+
+    fn try_from(name: String) -> Result<Self, SenderError> {
+        Self::new(&name)
+    }
+}
+
+impl From<SenderName> for String {
+    fn from(name: SenderName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for SenderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl ApiKey {
+    fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes));
+        bytes.zeroize();
+        Self(Zeroizing::new(format!("{KEY_PREFIX}{}", *encoded)))
+    }
+
+    /// The key, to be handed to the sender.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(redacted)")
+    }
+}
+
+impl KeyDigest {
+    fn of(key: &[u8]) -> Self {
+        Self(Sha3_256::digest(key).into())
+    }
+}
+
+impl TryFrom<String> for KeyDigest {
+    type Error = SenderError;
+
+    fn try_from(text: String) -> Result<Self, SenderError> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| SenderError::Digest)?;
+        Ok(Self(digest))
+    }
+}
+
+impl From<KeyDigest> for String {
+    fn from(digest: KeyDigest) -> Self {
+        hex::encode(digest.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> SenderName {
+        SenderName::new(name).unwrap()
+    }
+
+    #[test]
+    fn each_key_is_its_senders_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("senders.toml");
+        let mut senders = Senders::read(&path).unwrap();
+        assert_eq!(senders.authenticate(b""), None);
+        let now = UnixTime::from_secs(1_795_392_000);
+        let keys = ["one", "two", "three"].map(|n| senders.add(name(n), now, &mut rand::rng()).unwrap());
+        senders.write(&path).unwrap();
+        let mut senders = Senders::read(&path).unwrap();
+        for (key, expected) in keys.iter().zip(["one", "two", "three"]) {
+            assert_eq!(senders.authenticate(key.as_str().as_bytes()), Some(&name(expected)));
+            assert_eq!(senders.authenticate(&key.as_str().as_bytes()[1..]), None);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(&key.as_str()[6..]), "the key itself is not kept");
+        }
+        senders.remove(&name("two")).unwrap();
+        assert_eq!(senders.authenticate(keys[1].as_str().as_bytes()), None);
+        assert_eq!(senders.authenticate(keys[2].as_str().as_bytes()), Some(&name("three")));
+        assert!(matches!(senders.remove(&name("two")), Err(SenderError::Unknown { .. })));
+        let again = senders.add(name("one"), now, &mut rand::rng());
+        assert!(matches!(again, Err(SenderError::Exists { .. })));
+        assert_eq!(format!("{:?}", keys[0]), "ApiKey(redacted)");
+    }
+
+    #[test]
+    fn bad_names_and_files_are_refused() {
+        for bad in ["", "A", "a b", "a/b", "é", &"a".repeat(65)] {
+            assert!(matches!(SenderName::new(bad), Err(SenderError::Name)), "{bad}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("senders.toml");
+        let digest = "00".repeat(32);
+        let entry = format!("[[sender]]\nname = \"a\"\nsince = \"now\"\nkey_sha3_256 = \"{digest}\"\n");
+        std::fs::write(&path, &entry).unwrap();
+        assert_eq!(Senders::read(&path).unwrap().all().len(), 1);
+        std::fs::write(&path, entry.repeat(2)).unwrap();
+        assert!(matches!(Senders::read(&path), Err(SenderError::Exists { .. })));
+        for bad in [entry.replace("00", "0"), entry.replace("\"a\"", "\"A\""), format!("{entry}admin = true\n")] {
+            std::fs::write(&path, &bad).unwrap();
+            assert!(matches!(Senders::read(&path), Err(SenderError::Toml { .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Published snapshots: built, written, loaded and verified.
+
+pub mod build;
+pub mod current;
+pub mod file;
+pub mod inspect;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use pir_core::database::DatabaseView;
+use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
+use pir_core::query::Query;
+use protocol::cose::VerifyingKey;
+use protocol::hint::{HintError, SnapshotHint};
+use protocol::manifest::{Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
+use protocol::merkle::Hash;
+use serde::{Deserialize, Serialize};
+
+use crate::durable::FileError;
+use crate::mapped::MappedFile;
+use crate::scheduler::Engine;
+use file::{FileFault, Section};
+
+// The packing matrices are mapped as they lie in the file.
+const _: () = assert!(cfg!(target_endian = "little"), "snapshot files are little-endian");
+
+/// A verified snapshot, mapped into memory, ready to answer.
+#[derive(Debug)]
+pub struct Snapshot {
+    file: MappedFile,
+    manifest: SignedManifest,
+    facts: Facts,
+    params: Params,
+    hint: Range<usize>,
+    database: Range<usize>,
+    packing: Range<usize>,
+}
+
+/// What the builder noted about a snapshot, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Version of the program.
+    pub builder: String,
+    /// Bytes of all sealed records.
+    pub record_bytes: u64,
+    /// Bytes for records in a bucket.
+    pub capacity_bytes: u32,
+    /// The bucket with most bytes of records.
+    pub fullest_bucket: u32,
+    /// Bytes of records in it.
+    pub fullest_bytes: u32,
+    /// Milliseconds that the build took, without writing the file.
+    pub build_ms: u64,
+}
+
+/// Why a snapshot can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// A file can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// None was built.
+    #[error("there is no snapshot in {path} yet: run `sotto-server snapshot build`", path = .path.display())]
+    None {
+        /// Where they would be.
+        path: PathBuf,
+    },
+    /// The pointer is not a snapshot's name.
+    #[error("{path} does not name a snapshot: run `sotto-server snapshot build`", path = .path.display())]
+    Pointer {
+        /// The pointer's file.
+        path: PathBuf,
+    },
+    /// The file is not a whole snapshot of this provider.
+    #[error("{path} is not usable: {fault}", path = .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with a snapshot's file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The container.
+    #[error(transparent)]
+    File(#[from] FileFault),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The hint.
+    #[error(transparent)]
+    Hint(#[from] HintError),
+    /// The parameters.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The PIR refuses a part.
+    #[error(transparent)]
+    Pir(#[from] pir_core::Error),
+    /// The builder's notes.
+    #[error("the builder's notes are malformed")]
+    Facts,
+    /// Two parts don't belong together.
+    #[error("{part} is not the one that the manifest describes")]
+    Mismatch {
+        /// Which part.
+        part: &'static str,
+    },
+    /// The file holds another snapshot than its name says.
+    #[error("it holds the snapshot {found}")]
+    OtherSnapshot {
+        /// Which one.
+        found: SnapshotId,
+    },
+}
+
+impl Snapshot {
+    /// Maps a snapshot's file and verifies all of it: digests, signature by
+    /// `provider`, and that its parts belong together. Whether it has expired
+    /// is left to the caller.
+    ///
+    /// # Errors
+    /// [`SnapshotError::File`], [`SnapshotError::Unusable`].
+    pub fn load(directory: &Path, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, SnapshotError> {
+        let path = current::snapshot_path(directory, id);
+        let file = MappedFile::open(&path)?;
+        Self::verify(file, id, provider).map_err(|fault| SnapshotError::Unusable { path, fault })
+    }
+
+    fn verify(file: MappedFile, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, Fault> {
+        let sections = file::read(file.bytes())?;
+        let section = |section| &file.bytes()[sections.range(section)];
+        let signed = SignedManifest::from_bytes(section(Section::Manifest))?;
+        // Expired or not: a snapshot is valid at the time of its publication.
+        let manifest = signed.verify(provider, signed.unverified().published_at)?;
+        if manifest.snapshot != id {
+            return Err(Fault::OtherSnapshot { found: manifest.snapshot });
+        }
+        let params = params_of(&manifest.pir)?;
+        let must = |holds: bool, part| if holds { Ok(()) } else { Err(Fault::Mismatch { part }) };
+
+        let (database, hint) = (section(Section::Database), section(Section::Hint));
+        must(manifest.database.bytes == database.len() as u64, "the database")?;
+        must(manifest.database.digest == sections.digest(Section::Database), "the database")?;
+        must(manifest.hint.bytes == hint.len() as u64, "the hint")?;
+        must(manifest.hint.digest == Hash::of(hint), "the hint")?;
+
+        let decoded = SnapshotHint::decode(hint)?;
+        must(decoded.cap.leaves() == manifest.pir.columns, "the tree's cap")?;
+        must(decoded.cap.root() == manifest.merkle_root, "the tree's cap")?;
+        must(decoded.pilots.groups() as u64 == manifest.groups, "the pilot table")?;
+        pir_core::hint::Hint::decode(&params, &decoded.pir_hint)?;
+
+        let view = DatabaseView::new(&params, database)?;
+        pir_core::server::Server::new(view, packing(section(Section::Packing))?)?;
+        let facts = serde_json::from_slice(section(Section::Facts)).map_err(|_| Fault::Facts)?;
+        let (hint, database, packing) = (
+            sections.range(Section::Hint),
+            sections.range(Section::Database),
+            sections.range(Section::Packing),
+        );
+        Ok(Self { file, manifest: signed, facts, params, hint, database, packing })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> SnapshotId {
+        self.manifest().snapshot
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        self.manifest.unverified()
+    }
+
+    /// Its manifest as it is published.
+    pub fn signed_manifest(&self) -> &SignedManifest {
+        &self.manifest
+    }
+
+    /// Its hint as it is published.
+    pub fn hint(&self) -> &[u8] {
+        &self.file.bytes()[self.hint.clone()]
+    }
+
+    /// The database, as [`pir_core::database`] lays it out.
+    pub fn database(&self) -> &[u8] {
+        &self.file.bytes()[self.database.clone()]
+    }
+
+    /// What the builder noted.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Shape and widths.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn answer_batch(&self, queries: &[Query]) -> Result<Vec<Vec<u8>>, Fault> {
+        let view = DatabaseView::new(&self.params, self.database())?;
+        let packing = packing(&self.file.bytes()[self.packing.clone()])?;
+        let answers = pir_core::server::Server::new(view, packing)?.answer(queries)?;
+        Ok(answers.iter().map(|answer| answer.encode()).collect())
+    }
+}
+
+impl Engine for Snapshot {
+    type Query = Query;
+    /// Encoded.
+    type Answer = Vec<u8>;
+
+    fn answer(&self, queries: Vec<Query>) -> Option<Vec<Vec<u8>>> {
+        match self.answer_batch(&queries) {
+            Ok(answers) => Some(answers),
+            Err(fault) => {
+                tracing::error!(%fault, "the PIR refused a batch");
+                None
+            }
+        }
+    }
+}
+
+/// The parameters that a manifest states, validated.
+fn params_of(pir: &PirShape) -> Result<Params, Fault> {
+    ParameterSet::named(&pir.parameter_set)?;
+    let widths = Widths {
+        query: u32::from(pir.query_bits),
+        mask: u32::from(pir.mask_bits),
+        body: u32::from(pir.body_bits),
+    };
+    let params = Params::with_widths(pir.columns as usize, pir.bucket_bytes as usize, widths)?;
+    if params.failure_log2() > f64::from(pir.failure_log2) {
+        return Err(Fault::Mismatch { part: "the failure bound" });
+    }
+    Ok(params)
+}
+
+/// Elements of the packing matrices; sections are aligned.
+fn packing(bytes: &[u8]) -> Result<&[u32], Fault> {
+    bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Mismatch { part: "the packing matrices" })
+}
+
+#[cfg(test)]
+mod tests;

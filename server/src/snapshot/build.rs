@@ -1,0 +1,368 @@
+//! Builds a snapshot from the store and publishes it.
+
+mod plan;
+mod records;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use pir_core::crs::CrsSeed;
+use pir_core::database::{DatabaseView, write_column_tails, write_columns};
+use pir_core::params::{Params, ParamsError, SET};
+use pir_core::setup::{self, Preprocessed};
+use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
+use protocol::cose::{SigningKey, VerifyingKey};
+use protocol::hint::SnapshotHint;
+use protocol::manifest::{Artifact, BuildId, Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
+use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
+use protocol::oprf::{OprfError, OprfKey};
+use protocol::placement::{BucketIndex, Placement, PlacementError, group_count};
+use protocol::record::RecordError;
+use protocol::time::UnixTime;
+use protocol::trust::TrustList;
+use rayon::prelude::*;
+use sha3::{Digest as _, Sha3_256};
+
+use super::{Facts, Fault, SnapshotError, current, file};
+use crate::digest;
+use crate::durable::FileError;
+use crate::mapped::MappedFile;
+use crate::progress::Progress;
+use crate::store::{Store, StoreError, View};
+use plan::Plan;
+use records::Records;
+
+/// Rises when the provider changes its OPRF key. There is one key so far.
+pub const OPRF_EPOCH: u64 = 1;
+
+/// Rises when the provider chooses another CRS. There is one so far.
+pub const CRS_EPOCH: u64 = 1;
+
+/// Bytes of buckets that are encoded at a time, in memory beside the database.
+const TILE_BYTES: usize = 16 << 20;
+
+/// Further masks that are tried if one leaves a row too uneven for the PIR.
+const MASK_ATTEMPTS: u8 = 4;
+
+/// What a build needs beside the store.
+pub struct BuildOptions<'a> {
+    /// Signs the manifest.
+    pub provider: &'a SigningKey,
+    /// Evaluates the identifiers.
+    pub oprf: &'a OprfKey,
+    /// What records were accepted by.
+    pub trust: &'a TrustList,
+    /// Seconds until clients refuse the snapshot.
+    pub lifetime_secs: u64,
+    /// When it is.
+    pub now: UnixTime,
+    /// How to show progress.
+    pub progress: Progress,
+}
+
+/// Why a build failed. What was published before still is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is nothing to publish.
+    #[error("the store is empty: run `sotto-server import` first")]
+    Empty,
+    /// The published snapshot, which the new one must name.
+    #[error("the snapshot before can't be read: {0}")]
+    Previous(#[from] SnapshotError),
+    /// A file can't be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The OPRF.
+    #[error(transparent)]
+    Oprf(#[from] OprfError),
+    /// Placement.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// No shape is large enough.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// A bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The tree.
+    #[error(transparent)]
+    Merkle(#[from] MerkleError),
+    /// The PIR's set-up.
+    #[error(transparent)]
+    Pir(#[from] pir_core::Error),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The notes can't be encoded.
+    #[error("the builder's notes can't be encoded: {0}")]
+    Facts(#[from] serde_json::Error),
+}
+
+/// Builds a snapshot of the store as it is now and publishes it in `directory`.
+/// The file before the previous one is removed.
+///
+/// # Errors
+/// [`BuildError`].
+pub fn run(store: &dyn Store, directory: &Path, options: &BuildOptions<'_>) -> Result<SnapshotId, BuildError> {
+    let begun = Instant::now();
+    let previous = previous(directory, &options.provider.verifying_key())?;
+    let view = store.view()?;
+    let built = Built::make(&*view, options)?;
+    let facts = built.facts(begun);
+    let (id, id_before) = publish(directory, built, &facts, previous, options)?;
+    let keep: Vec<SnapshotId> = [Some(id), id_before].into_iter().flatten().collect();
+    current::remove_others(directory, &keep)?;
+    Ok(id)
+}
+
+/// Everything of a snapshot but its manifest.
+struct Built {
+    params: Params,
+    layout: BucketLayout,
+    placement: Placement,
+    records: usize,
+    record_bytes: u64,
+    fullest_bucket: u32,
+    filler_seed: FillerSeed,
+    cap: Cap,
+    database: Vec<u8>,
+    preprocessed: Preprocessed,
+}
+
+impl Built {
+    fn make(view: &dyn View, options: &BuildOptions<'_>) -> Result<Self, BuildError> {
+        let ids = view.row_ids()?;
+        if ids.is_empty() {
+            return Err(BuildError::Empty);
+        }
+        let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
+        let mut records = Records::evaluate(view, ids, options.oprf, &stage)?;
+        stage.finish(&format!("{} records, {} bytes", records.count(), records.bytes()));
+
+        let stage = options.progress.stage("place records", 0);
+        let plan = plan::plan(&records)?;
+        let columns = plan.params.columns();
+        stage.finish(&format!("{columns} buckets of {} bytes", plan.params.rows()));
+
+        let (count, record_bytes) = (records.count(), records.bytes());
+        let fullest_bucket = records.fullest_bucket(&plan.placement, columns);
+        records.forget_places();
+
+        let mut attempt = 0;
+        let (filler_seed, database, tree, preprocessed) = loop {
+            let filler_seed = filler_seed(&options.provider.verifying_key(), attempt);
+            let (database, tree) = encode(view, &records, &plan, filler_seed, options.progress)?;
+            match set_up(&plan.params, &database, options) {
+                Ok(preprocessed) => break (filler_seed, database, tree, preprocessed),
+                // A row of a small database is rarely, by chance, not even enough.
+                Err(pir_core::Error::RowNorm { .. }) if attempt < MASK_ATTEMPTS => attempt += 1,
+                Err(other) => return Err(other.into()),
+            }
+        };
+        let Plan { params, layout, placement } = plan;
+        Ok(Self {
+            params,
+            layout,
+            placement,
+            records: count,
+            record_bytes,
+            fullest_bucket,
+            filler_seed,
+            cap: tree.cap(),
+            database,
+            preprocessed,
+        })
+    }
+
+    fn facts(&self, begun: Instant) -> Facts {
+        Facts {
+            builder: format!("sotto-server {}", env!("CARGO_PKG_VERSION")),
+            record_bytes: self.record_bytes,
+            // A bucket has at most 1 MiB.
+            capacity_bytes: self.layout.capacity() as u32,
+            fullest_bucket: self.fullest_bucket,
+            fullest_bytes: self.placement.fullest_bytes,
+            build_ms: begun.elapsed().as_millis() as u64,
+        }
+    }
+}
+
+/// The PIR's set-up of a database.
+fn set_up(params: &Params, database: &[u8], options: &BuildOptions<'_>) -> Result<Preprocessed, pir_core::Error> {
+    let stage = options.progress.stage("PIR set-up", params.groups() as u64);
+    let seed = crs_seed(&options.provider.verifying_key());
+    let done = AtomicU64::new(0);
+    let preprocessed = setup::preprocess(&DatabaseView::new(params, database)?, &seed, &|groups| {
+        let before = done.swap(groups as u64, Ordering::Relaxed);
+        stage.advance((groups as u64).saturating_sub(before));
+    })?;
+    stage.finish(&format!("{} groups of 2048 rows", params.groups()));
+    Ok(preprocessed)
+}
+
+/// The database and the tree over its buckets.
+fn encode(
+    view: &dyn View,
+    records: &Records,
+    plan: &Plan,
+    filler_seed: FillerSeed,
+    progress: Progress,
+) -> Result<(Vec<u8>, Tree), BuildError> {
+    let Plan { params, layout, placement } = plan;
+    let (rows, columns) = (params.rows(), params.columns());
+    let stage = progress.stage("encode buckets", columns as u64);
+    let by_bucket = records.by_bucket(placement, columns);
+    let mut database = vec![0; params.database_bytes()];
+    let mut leaves = Vec::with_capacity(columns);
+    for tile in tiles(columns, rows) {
+        let mut buckets = vec![0; tile.len() * rows];
+        let encoded = buckets.par_chunks_exact_mut(rows).zip(tile.clone()).map(|(bucket, column)| {
+            let of_bucket = by_bucket.of(column);
+            let content = records.encode_bucket(view, of_bucket, layout, column as u32, &filler_seed)?;
+            bucket[..content.len()].copy_from_slice(&content);
+            Ok(merkle::leaf(column as u32, &content))
+        });
+        let hashes: Vec<Hash> = encoded.collect::<Result<_, BuildError>>()?;
+        write_columns(params, &mut database, tile.start, &buckets)?;
+        leaves.extend(hashes);
+        stage.advance(tile.len() as u64);
+    }
+    stage.finish(&format!("{} bytes", params.database_bytes()));
+
+    let stage = progress.stage("hash tree", 0);
+    let tree = Tree::build(leaves)?;
+    let footer = layout.footer_bytes();
+    if footer > 0 {
+        for tile in tiles(columns, footer) {
+            let mut footers = Vec::with_capacity(tile.len() * footer);
+            for column in tile.clone() {
+                let path = tree.lower_path(column as u32)?;
+                footers.extend(bucket::footer(layout, BucketIndex::new(column as u32), &filler_seed, &path)?);
+            }
+            write_column_tails(params, &mut database, tile.start, &footers, footer)?;
+        }
+    }
+    stage.finish(&format!("root {}", tree.root()));
+    Ok((database, tree))
+}
+
+/// Runs of columns that take about [`TILE_BYTES`] beside the database.
+fn tiles(columns: usize, bytes_each: usize) -> impl Iterator<Item = Range<usize>> {
+    let together = (TILE_BYTES / bytes_each).max(64);
+    (0..columns).step_by(together).map(move |first| first..columns.min(first + together))
+}
+
+/// Writes the file and moves the pointer; gives the new and the previous id.
+fn publish(
+    directory: &Path,
+    built: Built,
+    facts: &Facts,
+    previous: Option<SignedManifest>,
+    options: &BuildOptions<'_>,
+) -> Result<(SnapshotId, Option<SnapshotId>), BuildError> {
+    let stage = options.progress.stage("digest", 0);
+    let packing: &[u8] = bytemuck::cast_slice(built.preprocessed.packing.as_slice());
+    let (database_digest, packing_digest) = (digest::chunked(&built.database), digest::chunked(packing));
+    let merkle_root = built.cap.root();
+    let hint = SnapshotHint {
+        pir_hint: built.preprocessed.hint.encode(),
+        cap: built.cap,
+        pilots: built.placement.pilots,
+    }
+    .encode();
+    stage.finish(&format!("hint of {} bytes", hint.len()));
+
+    let widths = built.params.widths();
+    let pir = PirShape {
+        parameter_set: SET.name.to_owned(),
+        columns: built.layout.columns(),
+        bucket_bytes: built.layout.bucket_bytes() as u32,
+        // Validated parameters: widths of a few bits, a bound above 2^-32768.
+        query_bits: widths.query as u8,
+        mask_bits: widths.mask as u8,
+        body_bits: widths.body as u8,
+        failure_log2: built.params.failure_log2().ceil() as i16,
+    };
+    let database = Artifact { digest: Hash::from_bytes(database_digest), bytes: built.database.len() as u64 };
+    let hint_artifact = Artifact { digest: Hash::of(&hint), bytes: hint.len() as u64 };
+    let manifest = Manifest {
+        sequence: previous.as_ref().map_or(0, |previous| previous.unverified().sequence) + 1,
+        snapshot: SnapshotId::compute(&database.digest, &hint_artifact.digest, &pir, CRS_EPOCH),
+        build_id: BuildId(rand::random()),
+        published_at: options.now,
+        expires_at: options.now.saturating_add(options.lifetime_secs),
+        pir,
+        crs_epoch: CRS_EPOCH,
+        dp_key: options.provider.verifying_key(),
+        oprf_key: options.oprf.public_key(),
+        oprf_epoch: OPRF_EPOCH,
+        records: built.records as u64,
+        groups: group_count(built.records) as u64,
+        filler_seed: built.filler_seed,
+        merkle_root,
+        database,
+        hint: hint_artifact,
+        trust_list: Hash::from_bytes(options.trust.digest()),
+        previous: previous.as_ref().map(SignedManifest::digest),
+    };
+    let id = manifest.snapshot;
+    let signed = manifest.sign(options.provider)?;
+    let facts = serde_json::to_vec(facts)?;
+
+    let stage = options.progress.stage("write", 0);
+    let path = current::snapshot_path(directory, id);
+    file::write(
+        &path,
+        [signed.as_bytes(), &hint, &built.database, packing, &facts],
+        [
+            digest::chunked(signed.as_bytes()),
+            digest::chunked(&hint),
+            database_digest,
+            packing_digest,
+            digest::chunked(&facts),
+        ],
+    )?;
+    current::replace(directory, id)?;
+    stage.finish(&path.display().to_string());
+    Ok((id, previous.map(|previous| previous.unverified().snapshot)))
+}
+
+/// The seed of a provider's CRS: clients derive it from the key that they pin.
+pub fn crs_seed(provider: &VerifyingKey) -> CrsSeed {
+    CrsSeed::derive(&provider.to_cose_key(), CRS_EPOCH)
+}
+
+/// What masks the buckets: public, and the same for every build that succeeds
+/// at the first attempt, so that a bucket that doesn't change keeps its bytes.
+fn filler_seed(provider: &VerifyingKey, attempt: u8) -> FillerSeed {
+    let mut hash = Sha3_256::new();
+    hash.update(b"sotto/v1/filler");
+    hash.update(provider.to_cose_key());
+    hash.update([attempt]);
+    FillerSeed(hash.finalize().into())
+}
+
+/// The manifest of the published snapshot.
+fn previous(directory: &Path, provider: &VerifyingKey) -> Result<Option<SignedManifest>, SnapshotError> {
+    let id = match current::read(directory) {
+        Err(SnapshotError::None { .. }) => return Ok(None),
+        id => id?,
+    };
+    let path = current::snapshot_path(directory, id);
+    let file = MappedFile::open(&path)?;
+    let read = || -> Result<SignedManifest, Fault> {
+        let signed = SignedManifest::from_bytes(file::read_manifest(file.bytes())?)?;
+        signed.verify(provider, signed.unverified().published_at)?;
+        Ok(signed)
+    };
+    read().map(Some).map_err(|fault| SnapshotError::Unusable { path, fault })
+}
