@@ -24,7 +24,13 @@ use crate::sample::{self, SampleArgs};
 #[command(name = "sotto-server", version)]
 pub struct Cli {
     /// The data directory.
-    #[arg(long, global = true, value_name = "DIR", default_value = "./sotto-data", env = "SOTTO_DATA")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "./sotto-data",
+        env = "SOTTO_DATA"
+    )]
     data: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -113,7 +119,9 @@ mod tests {
     #[test]
     fn causes_are_told_once() {
         let inner = std::io::Error::other("disk on fire");
-        let error = anyhow::Error::from(inner).context("cannot write: disk on fire").context("import");
+        let error = anyhow::Error::from(inner)
+            .context("cannot write: disk on fire")
+            .context("import");
         assert_eq!(explain(&error), "import: cannot write: disk on fire");
     }
 }

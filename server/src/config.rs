@@ -156,8 +156,10 @@ impl Config {
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(FileError::new("read", path))?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -166,18 +168,48 @@ impl Config {
         let batch = pir_core::query::MAX_BATCH as u64;
         let an_hour_ms = 3_600_000;
         for (key, found, least, most) in [
-            ("max_connections", self.max_connections as u64, 1, CONNECTIONS_MAX as u64),
-            ("snapshot.lifetime_hours", self.snapshot.lifetime_hours, 1, LIFETIME_HOURS_MAX),
+            (
+                "max_connections",
+                self.max_connections as u64,
+                1,
+                CONNECTIONS_MAX as u64,
+            ),
+            (
+                "snapshot.lifetime_hours",
+                self.snapshot.lifetime_hours,
+                1,
+                LIFETIME_HOURS_MAX,
+            ),
             ("queries.max_batch", self.queries.max_batch as u64, 1, batch),
-            ("queries.queue_length", self.queries.queue_length as u64, 1, QUEUE_MAX as u64),
-            ("queries.deadline_ms", self.queries.deadline_ms, 1, an_hour_ms),
-            ("timeouts.handshake_ms", self.timeouts.handshake_ms, 1, an_hour_ms),
+            (
+                "queries.queue_length",
+                self.queries.queue_length as u64,
+                1,
+                QUEUE_MAX as u64,
+            ),
+            (
+                "queries.deadline_ms",
+                self.queries.deadline_ms,
+                1,
+                an_hour_ms,
+            ),
+            (
+                "timeouts.handshake_ms",
+                self.timeouts.handshake_ms,
+                1,
+                an_hour_ms,
+            ),
             ("timeouts.header_ms", self.timeouts.header_ms, 1, an_hour_ms),
             ("timeouts.body_ms", self.timeouts.body_ms, 1, an_hour_ms),
             ("timeouts.drain_ms", self.timeouts.drain_ms, 1, an_hour_ms),
         ] {
             if !(least..=most).contains(&found) {
-                return Err(ConfigError::Range { key, least, most, found });
+                return Err(ConfigError::Range {
+                    key,
+                    least,
+                    most,
+                    found,
+                });
             }
         }
         Ok(())
@@ -213,31 +245,48 @@ impl Default for Config {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { certificate: "tls/cert.pem".into(), key: "tls/key.pem".into() }
+        Self {
+            certificate: "tls/cert.pem".into(),
+            key: "tls/key.pem".into(),
+        }
     }
 }
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { lifetime_hours: 7 * 24 }
+        Self {
+            lifetime_hours: 7 * 24,
+        }
     }
 }
 
 impl Default for Queries {
     fn default() -> Self {
-        Self { max_batch: pir_core::query::MAX_BATCH, queue_length: 64, deadline_ms: 10_000 }
+        Self {
+            max_batch: pir_core::query::MAX_BATCH,
+            queue_length: 64,
+            deadline_ms: 10_000,
+        }
     }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { handshake_ms: 10_000, header_ms: 15_000, body_ms: 20_000, drain_ms: 20_000 }
+        Self {
+            handshake_ms: 10_000,
+            header_ms: 15_000,
+            body_ms: 20_000,
+            drain_ms: 20_000,
+        }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: LogLevel::Info }
+        Self {
+            format: LogFormat::Text,
+            level: LogLevel::Info,
+        }
     }
 }
 
@@ -258,7 +307,9 @@ mod tests {
         assert_eq!(read("").unwrap(), Config::default());
         // It states all of them.
         let table: toml::Table = SHIPPED.parse().unwrap();
-        let keys = table.values().map(|value| value.as_table().map_or(1, toml::Table::len));
+        let keys = table
+            .values()
+            .map(|value| value.as_table().map_or(1, toml::Table::len));
         assert_eq!(keys.sum::<usize>(), 14);
     }
 
@@ -266,13 +317,27 @@ mod tests {
     fn the_address_is_put_into_the_shipped_file() {
         let listen = "[::1]:9000".parse().unwrap();
         let config = read(&shipped_listening_on(listen)).unwrap();
-        assert_eq!(config, Config { listen, ..Config::default() });
+        assert_eq!(
+            config,
+            Config {
+                listen,
+                ..Config::default()
+            }
+        );
     }
 
     #[test]
     fn what_is_unknown_or_out_of_range_is_refused() {
-        for text in ["lissten = \"127.0.0.1:1\"", "[tls]\nciphers = 1", "listen = 3", "[log]\nformat = \"xml\""] {
-            assert!(matches!(read(text), Err(ConfigError::Toml { .. })), "{text}");
+        for text in [
+            "lissten = \"127.0.0.1:1\"",
+            "[tls]\nciphers = 1",
+            "listen = 3",
+            "[log]\nformat = \"xml\"",
+        ] {
+            assert!(
+                matches!(read(text), Err(ConfigError::Toml { .. })),
+                "{text}"
+            );
         }
         for (text, expected) in [
             ("[queries]\nmax_batch = 17", "queries.max_batch"),

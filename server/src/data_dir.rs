@@ -130,22 +130,39 @@ impl DataDir {
     /// [`DataDirError::Initialised`], [`DataDirError::NotEmpty`],
     /// [`DataDirError::Trust`], [`DataDirError::File`].
     pub fn init(root: &Path, options: &InitOptions) -> Result<Self, DataDirError> {
-        let directory = Self { root: root.to_owned() };
+        let directory = Self {
+            root: root.to_owned(),
+        };
         if directory.path("config.toml").exists() {
-            return Err(DataDirError::Initialised { path: root.to_owned() });
+            return Err(DataDirError::Initialised {
+                path: root.to_owned(),
+            });
         }
-        if root.exists() && fs::read_dir(root).map_err(FileError::new("read", root))?.next().is_some() {
-            return Err(DataDirError::NotEmpty { path: root.to_owned() });
+        if root.exists()
+            && fs::read_dir(root)
+                .map_err(FileError::new("read", root))?
+                .next()
+                .is_some()
+        {
+            return Err(DataDirError::NotEmpty {
+                path: root.to_owned(),
+            });
         }
         let trust = options.trust.as_deref().unwrap_or(EMPTY_TRUST);
-        TrustList::from_toml(trust)
-            .map_err(|source| DataDirError::Trust { path: directory.path("trust.toml"), source })?;
-        let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+        TrustList::from_toml(trust).map_err(|source| DataDirError::Trust {
+            path: directory.path("trust.toml"),
+            source,
+        })?;
+        let parent = root
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         if let Some(parent) = parent {
             fs::create_dir_all(parent).map_err(FileError::new("create", parent))?;
         }
         let name = root.file_name().unwrap_or_default().to_string_lossy();
-        let staging = Self { root: root.with_file_name(format!(".{name}.{:016x}.tmp", rand::random::<u64>())) };
+        let staging = Self {
+            root: root.with_file_name(format!(".{name}.{:016x}.tmp", rand::random::<u64>())),
+        };
         let filled = staging.fill(trust, options.listen).and_then(|()| {
             fs::rename(&staging.root, root).map_err(FileError::new("create", root))?;
             Ok(())
@@ -160,24 +177,47 @@ impl DataDir {
     fn fill(&self, trust: &str, listen: Option<SocketAddr>) -> Result<(), DataDirError> {
         for part in ["", "keys", "tls", "snapshots"] {
             let path = self.root.join(part);
-            DirBuilder::new().mode(0o700).create(&path).map_err(FileError::new("create", &path))?;
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&path)
+                .map_err(FileError::new("create", &path))?;
         }
         let rng = &mut rand::rng();
         let provider = SigningKey::generate(rng);
-        keys::create(&self.path("keys/dp.key"), KeyKind::Provider, &provider.seed())?;
+        keys::create(
+            &self.path("keys/dp.key"),
+            KeyKind::Provider,
+            &provider.seed(),
+        )?;
         let oprf = OprfKey::generate(rng).to_bytes();
         keys::create(&self.path("keys/oprf.key"), KeyKind::Oprf, &oprf)?;
-        keys::create(&self.path("keys/store.key"), KeyKind::Store, &keys::generate(rng))?;
+        keys::create(
+            &self.path("keys/store.key"),
+            KeyKind::Store,
+            &keys::generate(rng),
+        )?;
         let public = format!("{}\n", provider.verifying_key().to_text());
         durable::create(&self.path("dp.pub"), PUBLIC, public.as_bytes())?;
         let certificate = tls::self_signed()?;
-        durable::create(&self.path("tls/cert.pem"), PUBLIC, certificate.certificate.as_bytes())?;
-        durable::create(&self.path("tls/key.pem"), PRIVATE, certificate.key.as_bytes())?;
+        durable::create(
+            &self.path("tls/cert.pem"),
+            PUBLIC,
+            certificate.certificate.as_bytes(),
+        )?;
+        durable::create(
+            &self.path("tls/key.pem"),
+            PRIVATE,
+            certificate.key.as_bytes(),
+        )?;
         durable::create(&self.path("trust.toml"), PUBLIC, trust.as_bytes())?;
         Senders::default().write(&self.senders_path())?;
         let listen = listen.unwrap_or_else(|| Config::default().listen);
         let config = config::shipped_listening_on(listen);
-        Ok(durable::create(&self.path("config.toml"), PUBLIC, config.as_bytes())?)
+        Ok(durable::create(
+            &self.path("config.toml"),
+            PUBLIC,
+            config.as_bytes(),
+        )?)
     }
 
     /// Opens a data directory.
@@ -185,11 +225,15 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::NotInitialised`].
     pub fn open(root: &Path) -> Result<Self, DataDirError> {
-        let directory = Self { root: root.to_owned() };
+        let directory = Self {
+            root: root.to_owned(),
+        };
         if directory.path("config.toml").is_file() {
             Ok(directory)
         } else {
-            Err(DataDirError::NotInitialised { path: root.to_owned() })
+            Err(DataDirError::NotInitialised {
+                path: root.to_owned(),
+            })
         }
     }
 
@@ -223,7 +267,9 @@ impl DataDir {
             .map_err(FileError::new("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(WriterLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::Locked { path: self.root.clone() }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::Locked {
+                path: self.root.clone(),
+            }),
             Err(TryLockError::Error(error)) => Err(FileError::new("lock", &path)(error).into()),
         }
     }
@@ -289,7 +335,10 @@ impl DataDir {
     /// [`DataDirError::Key`], [`DataDirError::Store`].
     pub fn store(&self) -> Result<EmbeddedStore, DataDirError> {
         let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
-        Ok(EmbeddedStore::open(&self.path("store.redb"), StoreKeys::derive(&key))?)
+        Ok(EmbeddedStore::open(
+            &self.path("store.redb"),
+            StoreKeys::derive(&key),
+        )?)
     }
 
     /// TLS with the configured certificate.
@@ -298,7 +347,10 @@ impl DataDir {
     /// [`DataDirError::Tls`].
     pub fn tls(&self, config: &Config) -> Result<Arc<rustls::ServerConfig>, DataDirError> {
         let (certificate, key) = (&config.tls.certificate, &config.tls.key);
-        Ok(tls::server_config(&self.root.join(certificate), &self.root.join(key))?)
+        Ok(tls::server_config(
+            &self.root.join(certificate),
+            &self.root.join(key),
+        )?)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -316,23 +368,55 @@ mod tests {
     fn a_fresh_directory_is_whole_private_and_never_made_twice() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("data");
-        assert!(matches!(DataDir::open(&root), Err(DataDirError::NotInitialised { .. })));
+        assert!(matches!(
+            DataDir::open(&root),
+            Err(DataDirError::NotInitialised { .. })
+        ));
         let listen = Some("127.0.0.1:0".parse().unwrap());
-        let directory = DataDir::init(&root, &InitOptions { trust: None, listen }).unwrap();
+        let directory = DataDir::init(
+            &root,
+            &InitOptions {
+                trust: None,
+                listen,
+            },
+        )
+        .unwrap();
         assert_eq!(Some(directory.config().unwrap().listen), listen);
         assert!(directory.trust().unwrap().is_empty());
         assert!(directory.senders().unwrap().all().is_empty());
         let key = directory.provider_key().unwrap();
-        assert_eq!(key.verifying_key(), directory.provider_public_key().unwrap());
+        assert_eq!(
+            key.verifying_key(),
+            directory.provider_public_key().unwrap()
+        );
         directory.oprf_key().unwrap();
         directory.tls(&Config::default()).unwrap();
-        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
-        for secret in ["keys/dp.key", "keys/oprf.key", "keys/store.key", "tls/key.pem", "senders.toml"] {
-            assert_eq!(fs::metadata(root.join(secret)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&root).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        for secret in [
+            "keys/dp.key",
+            "keys/oprf.key",
+            "keys/store.key",
+            "tls/key.pem",
+            "senders.toml",
+        ] {
+            assert_eq!(
+                fs::metadata(root.join(secret))
+                    .unwrap()
+                    .permissions()
+                    .mode()
+                    & 0o777,
+                0o600
+            );
         }
         let again = DataDir::init(&root, &InitOptions::default());
         assert!(matches!(again, Err(DataDirError::Initialised { .. })));
-        assert_eq!(key.verifying_key(), DataDir::open(&root).unwrap().provider_public_key().unwrap());
+        assert_eq!(
+            key.verifying_key(),
+            DataDir::open(&root).unwrap().provider_public_key().unwrap()
+        );
     }
 
     #[test]
@@ -342,15 +426,22 @@ mod tests {
         let mixed = DataDir::init(parent.path(), &InitOptions::default());
         assert!(matches!(mixed, Err(DataDirError::NotEmpty { .. })));
         let root = parent.path().join("data");
-        let options = InitOptions { trust: Some("[[csip]]".to_owned()), listen: None };
-        assert!(matches!(DataDir::init(&root, &options), Err(DataDirError::Trust { .. })));
+        let options = InitOptions {
+            trust: Some("[[csip]]".to_owned()),
+            listen: None,
+        };
+        assert!(matches!(
+            DataDir::init(&root, &options),
+            Err(DataDirError::Trust { .. })
+        ));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn one_command_writes_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
-        let directory = DataDir::init(&parent.path().join("data"), &InitOptions::default()).unwrap();
+        let directory =
+            DataDir::init(&parent.path().join("data"), &InitOptions::default()).unwrap();
         let held = directory.lock().unwrap();
         assert!(matches!(directory.lock(), Err(DataDirError::Locked { .. })));
         drop(held);

@@ -14,7 +14,10 @@ const DOMAIN: &[u8] = b"sotto/v1/chunked";
 /// chunks of [`CHUNK_BYTES`], the last of which may be shorter. Runs on all
 /// threads of the rayon pool.
 pub fn chunked(bytes: &[u8]) -> [u8; 32] {
-    let chunks: Vec<[u8; 32]> = bytes.par_chunks(CHUNK_BYTES).map(|chunk| Sha3_256::digest(chunk).into()).collect();
+    let chunks: Vec<[u8; 32]> = bytes
+        .par_chunks(CHUNK_BYTES)
+        .map(|chunk| Sha3_256::digest(chunk).into())
+        .collect();
     finish(bytes.len() as u64, &chunks)
 }
 
@@ -30,7 +33,11 @@ pub fn chunked_reader(mut reader: impl Read) -> std::io::Result<[u8; 32]> {
         buffer.clear();
         let read = Read::take(&mut reader, together as u64).read_to_end(&mut buffer)?;
         length += read as u64;
-        chunks.par_extend(buffer.par_chunks(CHUNK_BYTES).map(|chunk| <[u8; 32]>::from(Sha3_256::digest(chunk))));
+        chunks.par_extend(
+            buffer
+                .par_chunks(CHUNK_BYTES)
+                .map(|chunk| <[u8; 32]>::from(Sha3_256::digest(chunk))),
+        );
         if read < together {
             return Ok(finish(length, &chunks));
         }
@@ -64,7 +71,11 @@ mod tests {
     fn readers_give_the_same_digest() {
         for length in [0, 1, CHUNK_BYTES, 8 * CHUNK_BYTES, 8 * CHUNK_BYTES + 1] {
             let bytes = vec![3; length];
-            assert_eq!(chunked_reader(bytes.as_slice()).unwrap(), chunked(&bytes), "{length}");
+            assert_eq!(
+                chunked_reader(bytes.as_slice()).unwrap(),
+                chunked(&bytes),
+                "{length}"
+            );
         }
         assert_ne!(chunked(&[]), chunked(&[0]));
     }

@@ -30,7 +30,11 @@ impl FileError {
     /// For `map_err`.
     pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self { action, path, source }
+        move |source| Self {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -39,7 +43,9 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; nothing was changed: free some space and run it again"
         }
-        io::ErrorKind::PermissionDenied => "; run as the directory's owner or correct its permissions",
+        io::ErrorKind::PermissionDenied => {
+            "; run as the directory's owner or correct its permissions"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "; the file system is mounted read-only",
         _ => "",
     }
@@ -51,7 +57,8 @@ fn advice(error: &io::Error) -> &'static str {
 /// [`FileError`]; the old file, if any, is then as it was.
 pub fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let mut file = Pending::create(path, mode)?;
-    file.write_all(content).map_err(FileError::new("write", path))?;
+    file.write_all(content)
+        .map_err(FileError::new("write", path))?;
     file.replace()
 }
 
@@ -61,7 +68,8 @@ pub fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> 
 /// [`FileError`], of kind `AlreadyExists` if it is.
 pub fn create(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let mut file = Pending::create(path, mode)?;
-    file.write_all(content).map_err(FileError::new("write", path))?;
+    file.write_all(content)
+        .map_err(FileError::new("write", path))?;
     file.create_new()
 }
 
@@ -81,7 +89,11 @@ impl Pending {
     pub fn create(path: &Path, mode: u32) -> Result<Self, FileError> {
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}.{:016x}.tmp", std::process::id(), rand::random::<u64>()));
+        name.push(format!(
+            ".{}.{:016x}.tmp",
+            std::process::id(),
+            rand::random::<u64>()
+        ));
         let temporary = path.with_file_name(name);
         let file = OpenOptions::new()
             .write(true)
@@ -90,7 +102,11 @@ impl Pending {
             .open(&temporary)
             .map_err(FileError::new("create", path))?;
         let file = Some(BufWriter::with_capacity(1 << 20, file));
-        Ok(Self { file, temporary, path: path.to_owned() })
+        Ok(Self {
+            file,
+            temporary,
+            path: path.to_owned(),
+        })
     }
 
     /// Puts the file in its place, replacing one that is there.
@@ -177,7 +193,10 @@ mod tests {
         replace(&path, PUBLIC, b"one").unwrap();
         replace(&path, PRIVATE, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, PRIVATE);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            PRIVATE
+        );
         assert_eq!(names(directory.path()), ["file"]);
     }
 
@@ -208,6 +227,9 @@ mod tests {
     fn a_full_disk_is_named() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let text = FileError::new("write", Path::new("/data/store"))(full).to_string();
-        assert!(text.contains("/data/store") && text.contains("free some space"), "{text}");
+        assert!(
+            text.contains("/data/store") && text.contains("free some space"),
+            "{text}"
+        );
     }
 }

@@ -28,12 +28,23 @@ impl Provider {
         let root = tempfile::tempdir().unwrap();
         let now = UnixTime::now();
         let (records, trust) = sample::generate(count, SEED, now).unwrap();
-        let options = InitOptions { trust: Some(trust.to_toml()), listen: None };
+        let options = InitOptions {
+            trust: Some(trust.to_toml()),
+            listen: None,
+        };
         let data = DataDir::init(&root.path().join("data"), &options).unwrap();
         let mut senders = data.senders().unwrap();
-        let api_key = senders.add(SenderName::new("tester").unwrap(), now, &mut rand::rng()).unwrap();
+        let api_key = senders
+            .add(SenderName::new("tester").unwrap(), now, &mut rand::rng())
+            .unwrap();
         senders.write(&data.senders_path()).unwrap();
-        let provider = Self { data, records, api_key, now, _root: root };
+        let provider = Self {
+            data,
+            records,
+            api_key,
+            now,
+            _root: root,
+        };
         provider.put(&provider.records);
         provider.publish();
         provider
@@ -47,7 +58,13 @@ impl Provider {
             salt: protocol::derivation::Salt::random(&mut rand::rng()),
         };
         let store = self.data.store().unwrap();
-        store.update(&mut |update| records.iter().try_for_each(|record| update.put(&row(record)))).unwrap();
+        store
+            .update(&mut |update| {
+                records
+                    .iter()
+                    .try_for_each(|record| update.put(&row(record)))
+            })
+            .unwrap();
     }
 
     /// Builds and publishes a snapshot.
@@ -60,7 +77,12 @@ impl Provider {
             now: self.now,
             progress: Progress::Silent,
         };
-        build::run(&self.data.store().unwrap(), &self.data.snapshots(), &options).unwrap();
+        build::run(
+            &self.data.store().unwrap(),
+            &self.data.snapshots(),
+            &options,
+        )
+        .unwrap();
     }
 }
 

@@ -75,7 +75,9 @@ pub enum StartError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The snapshot was built under another OPRF key.
-    #[error("the snapshot belongs to another OPRF key than keys/oprf.key: run `sotto-server snapshot build`")]
+    #[error(
+        "the snapshot belongs to another OPRF key than keys/oprf.key: run `sotto-server snapshot build`"
+    )]
     OprfKey,
     /// No thread for the queue.
     #[error("cannot start a thread: {0}")]
@@ -89,7 +91,11 @@ impl AppState {
     /// [`StartError`].
     pub fn open(data: &DataDir, config: &Config) -> Result<Arc<Self>, StartError> {
         let directory = data.snapshots();
-        let snapshot = Snapshot::load(&directory, current::read(&directory)?, &data.provider_public_key()?)?;
+        let snapshot = Snapshot::load(
+            &directory,
+            current::read(&directory)?,
+            &data.provider_public_key()?,
+        )?;
         Self::start(Parts {
             snapshot,
             oprf: data.oprf_key()?,
@@ -143,7 +149,9 @@ impl AppState {
 
 impl std::fmt::Debug for AppState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AppState").field("snapshot", &self.snapshot().id()).finish_non_exhaustive()
+        f.debug_struct("AppState")
+            .field("snapshot", &self.snapshot().id())
+            .finish_non_exhaustive()
     }
 }
 

@@ -74,7 +74,9 @@ pub enum ImportError {
         path: PathBuf,
     },
     /// The trust list is empty.
-    #[error("trust.toml lists no CSIP, so everything would be refused: add those whose credentials you accept")]
+    #[error(
+        "trust.toml lists no CSIP, so everything would be refused: add those whose credentials you accept"
+    )]
     NobodyTrusted,
     /// A CBOR sequence that can't be followed.
     #[error("{path}: item {number} is not CBOR, so what follows can't be found; what is before it stays", path = .path.display())]
@@ -93,7 +95,11 @@ pub enum ImportError {
 ///
 /// # Errors
 /// [`ImportError`].
-pub fn run(store: &dyn Store, path: &Path, options: ImportOptions<'_>) -> Result<Summary, ImportError> {
+pub fn run(
+    store: &dyn Store,
+    path: &Path,
+    options: ImportOptions<'_>,
+) -> Result<Summary, ImportError> {
     if options.trust.is_empty() {
         return Err(ImportError::NobodyTrusted);
     }
@@ -112,12 +118,19 @@ pub fn run(store: &dyn Store, path: &Path, options: ImportOptions<'_>) -> Result
         let batch = source.next_batch(BATCH_ITEMS)?;
         let at = source.position();
         let ended = batch.is_empty();
-        let verified: Vec<Result<Verified, ItemError>> =
-            batch.par_iter().map(|item| item::verify(item, options.trust, options.now)).collect();
+        let verified: Vec<Result<Verified, ItemError>> = batch
+            .par_iter()
+            .map(|item| item::verify(item, options.trust, options.now))
+            .collect();
         let mut counts = done;
         let mut refused = Vec::new();
         store.update(&mut |update| {
-            counts = ImportProgress { bytes: at.bytes, lines: at.lines, items: at.items, ..done };
+            counts = ImportProgress {
+                bytes: at.bytes,
+                lines: at.lines,
+                items: at.items,
+                ..done
+            };
             refused.clear();
             for (raw, verified) in batch.iter().zip(&verified) {
                 match apply(update, verified, options.now)? {
@@ -131,7 +144,8 @@ pub fn run(store: &dyn Store, path: &Path, options: ImportOptions<'_>) -> Result
             update.note_import(&id, (!ended).then_some(&counts))
         })?;
         for (number, why) in refused {
-            writeln!(options.report, "{} {number}: {why}", source.format().unit()).map_err(ImportError::Report)?;
+            writeln!(options.report, "{} {number}: {why}", source.format().unit())
+                .map_err(ImportError::Report)?;
         }
         options.report.flush().map_err(ImportError::Report)?;
         stage.advance(counts.bytes - done.bytes);
@@ -142,9 +156,14 @@ pub fn run(store: &dyn Store, path: &Path, options: ImportOptions<'_>) -> Result
     }
     stage.finish(&format!("{} items", done.items));
     if done.items == 0 {
-        return Err(ImportError::Empty { path: path.to_owned() });
+        return Err(ImportError::Empty {
+            path: path.to_owned(),
+        });
     }
-    Ok(Summary { counts: done, resumed_at })
+    Ok(Summary {
+        counts: done,
+        resumed_at,
+    })
 }
 
 /// Merges one item into its row: the outer error ends the import, the inner one

@@ -87,7 +87,10 @@ pub fn create(path: &Path, kind: KeyKind, key: &[u8; KEY_BYTES]) -> Result<(), F
 pub fn read(path: &Path, kind: KeyKind) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyError> {
     refuse_exposed(path)?;
     let text = Zeroizing::new(fs::read(path).map_err(FileError::new("read", path))?);
-    let malformed = || KeyError::Malformed { path: path.to_owned(), expected: kind.label() };
+    let malformed = || KeyError::Malformed {
+        path: path.to_owned(),
+        expected: kind.label(),
+    };
     let encoded = text
         .strip_prefix(kind.label().as_bytes())
         .and_then(|rest| rest.strip_prefix(b":"))
@@ -110,7 +113,10 @@ pub fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
     let metadata = fs::metadata(path).map_err(FileError::new("read", path))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed { path: path.to_owned(), mode });
+        return Err(KeyError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     Ok(())
 }
@@ -144,14 +150,29 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         create(&path, KeyKind::Oprf, &[7; KEY_BYTES]).unwrap();
-        assert!(matches!(read(&path, KeyKind::Store), Err(KeyError::Malformed { .. })));
+        assert!(matches!(
+            read(&path, KeyKind::Store),
+            Err(KeyError::Malformed { .. })
+        ));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = read(&path, KeyKind::Oprf).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
-        for text in ["", "sotto-store", "sotto-store:", "sotto-store:AAAA", "sotto-store:!"] {
+        for text in [
+            "",
+            "sotto-store",
+            "sotto-store:",
+            "sotto-store:AAAA",
+            "sotto-store:!",
+        ] {
             durable::replace(&path, PRIVATE, text.as_bytes()).unwrap();
-            assert!(matches!(read(&path, KeyKind::Store), Err(KeyError::Malformed { .. })), "{text}");
+            assert!(
+                matches!(read(&path, KeyKind::Store), Err(KeyError::Malformed { .. })),
+                "{text}"
+            );
         }
-        assert!(matches!(read(&directory.path().join("none"), KeyKind::Store), Err(KeyError::File(_))));
+        assert!(matches!(
+            read(&directory.path().join("none"), KeyKind::Store),
+            Err(KeyError::File(_))
+        ));
     }
 }

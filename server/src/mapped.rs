@@ -22,13 +22,19 @@ impl MappedFile {
     /// [`FileError`].
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::new("open", path))?;
-        #[expect(unsafe_code, reason = "mapping a file is the one thing that needs it here")]
+        #[expect(
+            unsafe_code,
+            reason = "mapping a file is the one thing that needs it here"
+        )]
         // SAFETY: the file was renamed into place after it was complete, and this
         // program only ever unlinks such files; its owner alone may write to it.
         let map = unsafe { Mmap::map(&file) }.map_err(FileError::new("map", path))?;
         // Only a hint; ordinary pages serve as well.
         let _ = map.advise(Advice::WillNeed);
-        Ok(Self { map, path: path.to_owned() })
+        Ok(Self {
+            map,
+            path: path.to_owned(),
+        })
     }
 
     /// The content.

@@ -1,8 +1,8 @@
 //! What a long command tells the person who waits for it, on standard error.
 
 use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,14 +24,26 @@ pub enum Progress {
 impl Progress {
     /// A bar on a terminal, lines elsewhere.
     pub fn detect() -> Self {
-        if std::io::stderr().is_terminal() { Self::Bar } else { Self::Lines }
+        if std::io::stderr().is_terminal() {
+            Self::Bar
+        } else {
+            Self::Lines
+        }
     }
 
     /// Begins a stage of `total` steps (0: not counted).
     pub fn stage(self, name: &'static str, total: u64) -> Stage {
         let bar = (self == Self::Bar).then(|| bar(name, total));
         let now = Instant::now();
-        Stage { name, total, shown: self, bar, done: AtomicU64::new(0), begun: now, said: Mutex::new(now) }
+        Stage {
+            name,
+            total,
+            shown: self,
+            bar,
+            done: AtomicU64::new(0),
+            begun: now,
+            said: Mutex::new(now),
+        }
     }
 }
 
@@ -72,13 +84,17 @@ impl Stage {
 
     fn say(&self, done: u64) {
         // A thread that can't have the lock leaves it to the one that has it.
-        let Ok(mut said) = self.said.try_lock() else { return };
+        let Ok(mut said) = self.said.try_lock() else {
+            return;
+        };
         if said.elapsed() < LINE_EVERY {
             return;
         }
         *said = Instant::now();
         match (done * 100).checked_div(self.total) {
-            Some(percent) => eprintln!("{:<24} {percent:>3} %  {done} of {}", self.name, self.total),
+            Some(percent) => {
+                eprintln!("{:<24} {percent:>3} %  {done} of {}", self.name, self.total)
+            }
             None => eprintln!("{:<24} {done}", self.name),
         }
     }
@@ -86,12 +102,20 @@ impl Stage {
 
 fn bar(name: &'static str, total: u64) -> ProgressBar {
     let (bar, template) = if total == 0 {
-        (ProgressBar::new_spinner(), "{msg:<24} {spinner} {pos} {per_sec}")
+        (
+            ProgressBar::new_spinner(),
+            "{msg:<24} {spinner} {pos} {per_sec}",
+        )
     } else {
-        (ProgressBar::new(total), "{msg:<24} {wide_bar} {pos}/{len} {per_sec} {eta}")
+        (
+            ProgressBar::new(total),
+            "{msg:<24} {wide_bar} {pos}/{len} {per_sec} {eta}",
+        )
     };
     // The templates are constants of the right form; the default is no worse.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar.set_message(name);
     bar
 }

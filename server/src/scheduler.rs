@@ -95,24 +95,44 @@ impl<E: Engine> Scheduler<E> {
     /// # Errors
     /// What the operating system says if there can be no thread.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
-        let state = State { waiting: VecDeque::new(), stopping: false, pass: Duration::ZERO };
-        let shared = Arc::new(Shared { limits, state: Mutex::new(state), arrived: Condvar::new() });
+        let state = State {
+            waiting: VecDeque::new(),
+            stopping: false,
+            pass: Duration::ZERO,
+        };
+        let shared = Arc::new(Shared {
+            limits,
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        });
         let of_worker = Arc::clone(&shared);
-        let worker = std::thread::Builder::new().name("pir-pass".to_owned()).spawn(move || of_worker.work())?;
-        Ok(Self { shared, worker: Some(worker) })
+        let worker = std::thread::Builder::new()
+            .name("pir-pass".to_owned())
+            .spawn(move || of_worker.work())?;
+        Ok(Self {
+            shared,
+            worker: Some(worker),
+        })
     }
 
     /// Waits for the answer to a query. Dropping the future gives the query up.
     ///
     /// # Errors
     /// [`ScheduleError`].
-    pub async fn answer(&self, engine: Arc<E>, query: E::Query) -> Result<E::Answer, ScheduleError> {
+    pub async fn answer(
+        &self,
+        engine: Arc<E>,
+        query: E::Query,
+    ) -> Result<E::Answer, ScheduleError> {
         let receiver = self.shared.enqueue(engine, query)?;
         let deadline = self.shared.limits.deadline;
         match tokio::time::timeout(deadline, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(ScheduleError::Stopping),
-            Err(_) => Err(ScheduleError::Deadline { deadline, retry_after: self.shared.lock().retry_after(self.shared.limits) }),
+            Err(_) => Err(ScheduleError::Deadline {
+                deadline,
+                retry_after: self.shared.lock().retry_after(self.shared.limits),
+            }),
         }
     }
 
@@ -138,10 +158,18 @@ impl<E: Engine> Shared<E> {
             state.waiting.retain(|job| !job.reply.is_closed());
         }
         if state.waiting.len() >= queue_length {
-            return Err(ScheduleError::Full { queue_length, retry_after: state.retry_after(self.limits) });
+            return Err(ScheduleError::Full {
+                queue_length,
+                retry_after: state.retry_after(self.limits),
+            });
         }
         let (reply, receiver) = oneshot::channel();
-        state.waiting.push_back(Job { engine, query, since: Instant::now(), reply });
+        state.waiting.push_back(Job {
+            engine,
+            query,
+            since: Instant::now(),
+            reply,
+        });
         drop(state);
         self.arrived.notify_one();
         Ok(receiver)
@@ -150,10 +178,15 @@ impl<E: Engine> Shared<E> {
     fn work(&self) {
         while let Some(batch) = self.next_batch() {
             let begun = Instant::now();
-            let Some(engine) = batch.first().map(|job| Arc::clone(&job.engine)) else { continue };
-            let (queries, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.query, job.reply)).unzip();
+            let Some(engine) = batch.first().map(|job| Arc::clone(&job.engine)) else {
+                continue;
+            };
+            let (queries, replies): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|job| (job.query, job.reply)).unzip();
             // A panic of one pass must not end all later ones.
-            let answers = catch_unwind(AssertUnwindSafe(|| engine.answer(queries))).ok().flatten();
+            let answers = catch_unwind(AssertUnwindSafe(|| engine.answer(queries)))
+                .ok()
+                .flatten();
             match answers {
                 Some(answers) if answers.len() == replies.len() => {
                     for (reply, answer) in replies.into_iter().zip(answers) {
@@ -185,11 +218,17 @@ impl<E: Engine> Shared<E> {
                     continue;
                 }
                 if job.since.elapsed() >= deadline {
-                    let _ = job.reply.send(Err(ScheduleError::Deadline { deadline, retry_after }));
+                    let _ = job.reply.send(Err(ScheduleError::Deadline {
+                        deadline,
+                        retry_after,
+                    }));
                 } else if batch.len() == self.limits.max_batch {
                     later.push_back(job);
                     break;
-                } else if batch.first().is_none_or(|first| Arc::ptr_eq(&first.engine, &job.engine)) {
+                } else if batch
+                    .first()
+                    .is_none_or(|first| Arc::ptr_eq(&first.engine, &job.engine))
+                {
                     batch.push(job);
                 } else {
                     later.push_back(job);
@@ -203,7 +242,10 @@ impl<E: Engine> Shared<E> {
             if state.stopping {
                 return None;
             }
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .arrived
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -234,7 +276,9 @@ impl<E: Engine> Drop for Scheduler<E> {
 
 impl<E: Engine> std::fmt::Debug for Scheduler<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scheduler").field("limits", &self.shared.limits).finish_non_exhaustive()
+        f.debug_struct("Scheduler")
+            .field("limits", &self.shared.limits)
+            .finish_non_exhaustive()
     }
 }
 

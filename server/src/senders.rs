@@ -19,7 +19,8 @@ use crate::durable::{self, FileError, PRIVATE};
 
 const NAME_MAX: usize = 64;
 const KEY_PREFIX: &str = "sotto_";
-const HEADER: &str = "# Senders and the SHA3-256 of their API keys. Use `sotto-server sender add`.\n\n";
+const HEADER: &str =
+    "# Senders and the SHA3-256 of their API keys. Use `sotto-server sender add`.\n\n";
 
 /// A secret that authenticates a sender: `sotto_` and 256 bits in base64url.
 /// Wiped when dropped, `Debug` is redacted.
@@ -97,14 +98,23 @@ impl Senders {
     pub fn read(path: &Path) -> Result<Self, SenderError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(FileError::new("read", path)(error).into()),
         };
-        let senders: Self = toml::from_str(&text)
-            .map_err(|source| SenderError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+        let senders: Self = toml::from_str(&text).map_err(|source| SenderError::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
         for (at, sender) in senders.senders.iter().enumerate() {
-            if senders.senders[..at].iter().any(|other| other.name == sender.name) {
-                return Err(SenderError::Exists { name: sender.name.0.clone() });
+            if senders.senders[..at]
+                .iter()
+                .any(|other| other.name == sender.name)
+            {
+                return Err(SenderError::Exists {
+                    name: sender.name.0.clone(),
+                });
             }
         }
         Ok(senders)
@@ -117,7 +127,11 @@ impl Senders {
     pub fn write(&self, path: &Path) -> Result<(), SenderError> {
         // Texts in tables: there is nothing that TOML can't say.
         let body = toml::to_string(self).unwrap_or_default();
-        Ok(durable::replace(path, PRIVATE, format!("{HEADER}{body}").as_bytes())?)
+        Ok(durable::replace(
+            path,
+            PRIVATE,
+            format!("{HEADER}{body}").as_bytes(),
+        )?)
     }
 
     /// Adds a sender and gives its key, which is kept nowhere.
@@ -135,7 +149,11 @@ impl Senders {
         }
         let key = ApiKey::generate(rng);
         let key_sha3_256 = KeyDigest::of(key.as_str().as_bytes());
-        self.senders.push(Sender { name, since: now.to_string(), key_sha3_256 });
+        self.senders.push(Sender {
+            name,
+            since: now.to_string(),
+            key_sha3_256,
+        });
         Ok(key)
     }
 
@@ -147,7 +165,9 @@ impl Senders {
         let before = self.senders.len();
         self.senders.retain(|sender| sender.name != *name);
         if self.senders.len() == before {
-            return Err(SenderError::Unknown { name: name.0.clone() });
+            return Err(SenderError::Unknown {
+                name: name.0.clone(),
+            });
         }
         Ok(())
     }
@@ -265,19 +285,32 @@ mod tests {
         let mut senders = Senders::read(&path).unwrap();
         assert_eq!(senders.authenticate(b""), None);
         let now = UnixTime::from_secs(1_795_392_000);
-        let keys = ["one", "two", "three"].map(|n| senders.add(name(n), now, &mut rand::rng()).unwrap());
+        let keys =
+            ["one", "two", "three"].map(|n| senders.add(name(n), now, &mut rand::rng()).unwrap());
         senders.write(&path).unwrap();
         let mut senders = Senders::read(&path).unwrap();
         for (key, expected) in keys.iter().zip(["one", "two", "three"]) {
-            assert_eq!(senders.authenticate(key.as_str().as_bytes()), Some(&name(expected)));
+            assert_eq!(
+                senders.authenticate(key.as_str().as_bytes()),
+                Some(&name(expected))
+            );
             assert_eq!(senders.authenticate(&key.as_str().as_bytes()[1..]), None);
             let text = std::fs::read_to_string(&path).unwrap();
-            assert!(!text.contains(&key.as_str()[6..]), "the key itself is not kept");
+            assert!(
+                !text.contains(&key.as_str()[6..]),
+                "the key itself is not kept"
+            );
         }
         senders.remove(&name("two")).unwrap();
         assert_eq!(senders.authenticate(keys[1].as_str().as_bytes()), None);
-        assert_eq!(senders.authenticate(keys[2].as_str().as_bytes()), Some(&name("three")));
-        assert!(matches!(senders.remove(&name("two")), Err(SenderError::Unknown { .. })));
+        assert_eq!(
+            senders.authenticate(keys[2].as_str().as_bytes()),
+            Some(&name("three"))
+        );
+        assert!(matches!(
+            senders.remove(&name("two")),
+            Err(SenderError::Unknown { .. })
+        ));
         let again = senders.add(name("one"), now, &mut rand::rng());
         assert!(matches!(again, Err(SenderError::Exists { .. })));
         assert_eq!(format!("{:?}", keys[0]), "ApiKey(redacted)");
@@ -286,19 +319,33 @@ mod tests {
     #[test]
     fn bad_names_and_files_are_refused() {
         for bad in ["", "A", "a b", "a/b", "é", &"a".repeat(65)] {
-            assert!(matches!(SenderName::new(bad), Err(SenderError::Name)), "{bad}");
+            assert!(
+                matches!(SenderName::new(bad), Err(SenderError::Name)),
+                "{bad}"
+            );
         }
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("senders.toml");
         let digest = "00".repeat(32);
-        let entry = format!("[[sender]]\nname = \"a\"\nsince = \"now\"\nkey_sha3_256 = \"{digest}\"\n");
+        let entry =
+            format!("[[sender]]\nname = \"a\"\nsince = \"now\"\nkey_sha3_256 = \"{digest}\"\n");
         std::fs::write(&path, &entry).unwrap();
         assert_eq!(Senders::read(&path).unwrap().all().len(), 1);
         std::fs::write(&path, entry.repeat(2)).unwrap();
-        assert!(matches!(Senders::read(&path), Err(SenderError::Exists { .. })));
-        for bad in [entry.replace("00", "0"), entry.replace("\"a\"", "\"A\""), format!("{entry}admin = true\n")] {
+        assert!(matches!(
+            Senders::read(&path),
+            Err(SenderError::Exists { .. })
+        ));
+        for bad in [
+            entry.replace("00", "0"),
+            entry.replace("\"a\"", "\"A\""),
+            format!("{entry}admin = true\n"),
+        ] {
             std::fs::write(&path, &bad).unwrap();
-            assert!(matches!(Senders::read(&path), Err(SenderError::Toml { .. })), "{bad}");
+            assert!(
+                matches!(Senders::read(&path), Err(SenderError::Toml { .. })),
+                "{bad}"
+            );
         }
     }
 }

@@ -23,7 +23,10 @@ use crate::scheduler::Engine;
 use file::{FileFault, Section};
 
 // The packing matrices are mapped as they lie in the file.
-const _: () = assert!(cfg!(target_endian = "little"), "snapshot files are little-endian");
+const _: () = assert!(
+    cfg!(target_endian = "little"),
+    "snapshot files are little-endian"
+);
 
 /// A verified snapshot, mapped into memory, ready to answer.
 #[derive(Debug)]
@@ -127,7 +130,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`SnapshotError::File`], [`SnapshotError::Unusable`].
-    pub fn load(directory: &Path, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, SnapshotError> {
+    pub fn load(
+        directory: &Path,
+        id: SnapshotId,
+        provider: &VerifyingKey,
+    ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
         let file = MappedFile::open(&path)?;
         Self::verify(file, id, provider).map_err(|fault| SnapshotError::Unusable { path, fault })
@@ -140,21 +147,41 @@ impl Snapshot {
         // Expired or not: a snapshot is valid at the time of its publication.
         let manifest = signed.verify(provider, signed.unverified().published_at)?;
         if manifest.snapshot != id {
-            return Err(Fault::OtherSnapshot { found: manifest.snapshot });
+            return Err(Fault::OtherSnapshot {
+                found: manifest.snapshot,
+            });
         }
         let params = params_of(&manifest.pir)?;
-        let must = |holds: bool, part| if holds { Ok(()) } else { Err(Fault::Mismatch { part }) };
+        let must = |holds: bool, part| {
+            if holds {
+                Ok(())
+            } else {
+                Err(Fault::Mismatch { part })
+            }
+        };
 
         let (database, hint) = (section(Section::Database), section(Section::Hint));
-        must(manifest.database.bytes == database.len() as u64, "the database")?;
-        must(manifest.database.digest == sections.digest(Section::Database), "the database")?;
+        must(
+            manifest.database.bytes == database.len() as u64,
+            "the database",
+        )?;
+        must(
+            manifest.database.digest == sections.digest(Section::Database),
+            "the database",
+        )?;
         must(manifest.hint.bytes == hint.len() as u64, "the hint")?;
         must(manifest.hint.digest == Hash::of(hint), "the hint")?;
 
         let decoded = SnapshotHint::decode(hint)?;
-        must(decoded.cap.leaves() == manifest.pir.columns, "the tree's cap")?;
+        must(
+            decoded.cap.leaves() == manifest.pir.columns,
+            "the tree's cap",
+        )?;
         must(decoded.cap.root() == manifest.merkle_root, "the tree's cap")?;
-        must(decoded.pilots.groups() as u64 == manifest.groups, "the pilot table")?;
+        must(
+            decoded.pilots.groups() as u64 == manifest.groups,
+            "the pilot table",
+        )?;
         pir_core::hint::Hint::decode(&params, &decoded.pir_hint)?;
 
         let view = DatabaseView::new(&params, database)?;
@@ -165,7 +192,15 @@ impl Snapshot {
             sections.range(Section::Database),
             sections.range(Section::Packing),
         );
-        Ok(Self { file, manifest: signed, facts, params, hint, database, packing })
+        Ok(Self {
+            file,
+            manifest: signed,
+            facts,
+            params,
+            hint,
+            database,
+            packing,
+        })
     }
 
     /// Its name.
@@ -242,14 +277,18 @@ fn params_of(pir: &PirShape) -> Result<Params, Fault> {
     };
     let params = Params::with_widths(pir.columns as usize, pir.bucket_bytes as usize, widths)?;
     if params.failure_log2() > f64::from(pir.failure_log2) {
-        return Err(Fault::Mismatch { part: "the failure bound" });
+        return Err(Fault::Mismatch {
+            part: "the failure bound",
+        });
     }
     Ok(params)
 }
 
 /// Elements of the packing matrices; sections are aligned.
 fn packing(bytes: &[u8]) -> Result<&[u32], Fault> {
-    bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Mismatch { part: "the packing matrices" })
+    bytemuck::try_cast_slice(bytes).map_err(|_| Fault::Mismatch {
+        part: "the packing matrices",
+    })
 }
 
 #[cfg(test)]

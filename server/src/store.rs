@@ -74,7 +74,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`], or what `change` returned.
-    fn update(&self, change: &mut dyn FnMut(&mut dyn Update) -> Result<(), StoreError>) -> Result<(), StoreError>;
+    fn update(
+        &self,
+        change: &mut dyn FnMut(&mut dyn Update) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
 }
 
 /// One state of a store.
@@ -122,7 +125,11 @@ pub trait Update {
     ///
     /// # Errors
     /// [`StoreError`].
-    fn note_import(&mut self, source: &SourceId, progress: Option<&ImportProgress>) -> Result<(), StoreError>;
+    fn note_import(
+        &mut self,
+        source: &SourceId,
+        progress: Option<&ImportProgress>,
+    ) -> Result<(), StoreError>;
 }
 
 /// Why the store failed.

@@ -57,7 +57,10 @@ pub struct SelfSigned {
 pub fn self_signed() -> Result<SelfSigned, TlsError> {
     let names: Vec<String> = LOOPBACK_NAMES.map(str::to_owned).into();
     let made = rcgen::generate_simple_self_signed(names)?;
-    Ok(SelfSigned { certificate: made.cert.pem(), key: Zeroizing::new(made.signing_key.serialize_pem()) })
+    Ok(SelfSigned {
+        certificate: made.cert.pem(),
+        key: Zeroizing::new(made.signing_key.serialize_pem()),
+    })
 }
 
 /// The server's side of TLS: version 1.3 alone, HTTP/2 and HTTP/1.1.
@@ -66,8 +69,12 @@ pub fn self_signed() -> Result<SelfSigned, TlsError> {
 /// [`TlsError`].
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     keys::refuse_exposed(key)?;
-    let pem = |path: &Path, expected| TlsError::Pem { path: path.to_owned(), expected };
-    let certificate_text = std::fs::read(certificate).map_err(FileError::new("read", certificate))?;
+    let pem = |path: &Path, expected| TlsError::Pem {
+        path: path.to_owned(),
+        expected,
+    };
+    let certificate_text =
+        std::fs::read(certificate).map_err(FileError::new("read", certificate))?;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificate_text)
         .collect::<Result<_, _>>()
         .map_err(|_| pem(certificate, "a certificate chain"))?;
@@ -92,22 +99,43 @@ mod tests {
     #[test]
     fn a_fresh_certificate_is_usable_and_only_with_its_key() {
         let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let (certificate, key) = (
+            directory.path().join("cert.pem"),
+            directory.path().join("key.pem"),
+        );
         let made = self_signed().unwrap();
         durable::create(&certificate, PUBLIC, made.certificate.as_bytes()).unwrap();
         durable::create(&key, PRIVATE, made.key.as_bytes()).unwrap();
         let config = server_config(&certificate, &key).unwrap();
-        assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        assert_eq!(
+            config.alpn_protocols,
+            [b"h2".to_vec(), b"http/1.1".to_vec()]
+        );
 
         durable::replace(&key, PUBLIC, made.key.as_bytes()).unwrap();
-        assert!(matches!(server_config(&certificate, &key), Err(TlsError::Key(KeyError::Exposed { .. }))));
+        assert!(matches!(
+            server_config(&certificate, &key),
+            Err(TlsError::Key(KeyError::Exposed { .. }))
+        ));
         durable::replace(&key, PRIVATE, self_signed().unwrap().key.as_bytes()).unwrap();
-        assert!(matches!(server_config(&certificate, &key), Err(TlsError::Unusable(_))));
+        assert!(matches!(
+            server_config(&certificate, &key),
+            Err(TlsError::Unusable(_))
+        ));
         durable::replace(&key, PRIVATE, b"nothing").unwrap();
-        assert!(matches!(server_config(&certificate, &key), Err(TlsError::Pem { .. })));
+        assert!(matches!(
+            server_config(&certificate, &key),
+            Err(TlsError::Pem { .. })
+        ));
         durable::replace(&certificate, PUBLIC, b"").unwrap();
-        assert!(matches!(server_config(&certificate, &key), Err(TlsError::Pem { .. })));
+        assert!(matches!(
+            server_config(&certificate, &key),
+            Err(TlsError::Pem { .. })
+        ));
         let missing = directory.path().join("none.pem");
-        assert!(matches!(server_config(&missing, &key), Err(TlsError::File(_))));
+        assert!(matches!(
+            server_config(&missing, &key),
+            Err(TlsError::File(_))
+        ));
     }
 }

@@ -159,15 +159,14 @@ impl ConfigFile {
             );
         }
         let directory = path.parent().unwrap_or(Path::new(""));
-        for named in [
+        let named = [
             &mut file.dp_key_file,
             &mut file.trust,
             &mut file.ca,
             &mut file.api_key_file,
-        ] {
-            if let Some(named) = named {
-                *named = directory.join(&*named);
-            }
+        ];
+        for path in named.into_iter().flatten() {
+            *path = directory.join(&*path);
         }
         Ok(file)
     }

@@ -46,7 +46,10 @@ pub(super) fn run(data: &DataDir, args: &ImportArgs) -> anyhow::Result<Outcome> 
     let summary = import::run(&store, &args.file, options)?;
     let counts = summary.counts;
     if summary.resumed_at > 0 {
-        println!("went on after item {}, where an earlier run ended", summary.resumed_at);
+        println!(
+            "went on after item {}, where an earlier run ended",
+            summary.resumed_at
+        );
     }
     println!(
         "{} items: {} added, {} updated, {} unchanged, {} refused",
@@ -57,7 +60,9 @@ pub(super) fn run(data: &DataDir, args: &ImportArgs) -> anyhow::Result<Outcome> 
     }
     match &args.report {
         Some(path) => eprintln!("what was refused and why is in {}", path.display()),
-        None if counts.refused > SHOWN as u64 => eprintln!("--report FILE writes down all that was refused"),
+        None if counts.refused > SHOWN as u64 => {
+            eprintln!("--report FILE writes down all that was refused")
+        }
         None => {}
     }
     Ok(Outcome::Partly)
@@ -72,7 +77,11 @@ impl Write for FirstLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.left > 0 {
             std::io::stderr().write_all(bytes)?;
-            self.left -= bytes.iter().filter(|byte| **byte == b'\n').count().min(self.left);
+            self.left -= bytes
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                .min(self.left);
         }
         Ok(bytes.len())
     }

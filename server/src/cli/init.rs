@@ -22,13 +22,27 @@ pub(super) struct InitArgs {
 pub(super) fn run(root: &Path, args: &InitArgs) -> anyhow::Result<Outcome> {
     let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(FileError::new("read", path));
     let trust = args.trust.as_ref().map(read).transpose()?;
-    let data = DataDir::init(root, &InitOptions { trust, listen: args.listen })?;
+    let data = DataDir::init(
+        root,
+        &InitOptions {
+            trust,
+            listen: args.listen,
+        },
+    )?;
     let (trust, root) = (data.trust()?, root.display());
     println!("made {root}:");
-    println!("  config.toml      configuration; listens on {}", data.config()?.listen);
+    println!(
+        "  config.toml      configuration; listens on {}",
+        data.config()?.listen
+    );
     println!("  keys/            secret keys: back them up, show them to nobody");
-    println!("  dp.pub           what clients pin: {}", data.provider_public_key()?.to_text());
-    println!("  tls/             self-signed certificate for localhost; clients trust tls/cert.pem");
+    println!(
+        "  dp.pub           what clients pin: {}",
+        data.provider_public_key()?.to_text()
+    );
+    println!(
+        "  tls/             self-signed certificate for localhost; clients trust tls/cert.pem"
+    );
     println!("  trust.toml       CSIPs: {} keys", trust.csips().len());
     println!("  senders.toml     who may look up: nobody yet");
     println!();

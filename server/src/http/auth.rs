@@ -7,12 +7,19 @@ use super::access::Noted;
 use super::{AppState, Error};
 
 /// Checks the API key and notes the sender.
-pub(super) fn authenticate(state: &AppState, headers: &HeaderMap, noted: &Noted) -> Result<(), Error> {
+pub(super) fn authenticate(
+    state: &AppState,
+    headers: &HeaderMap,
+    noted: &Noted,
+) -> Result<(), Error> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::Unauthorized);
     };
-    let (scheme, key) = value.as_bytes().split_at_checked(7).ok_or(Error::Unauthorized)?;
+    let (scheme, key) = value
+        .as_bytes()
+        .split_at_checked(7)
+        .ok_or(Error::Unauthorized)?;
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(Error::Unauthorized);
     }

@@ -29,9 +29,10 @@ impl Length {
         let limit = self.limit();
         match self {
             _ if found > limit as u64 => Err(Error::BodyTooLong { limit }),
-            Self::Exactly(expected) if found < expected as u64 => {
-                Err(Error::BodyTooShort { expected, found: found as usize })
-            }
+            Self::Exactly(expected) if found < expected as u64 => Err(Error::BodyTooShort {
+                expected,
+                found: found as usize,
+            }),
             _ => Ok(()),
         }
     }
@@ -47,11 +48,17 @@ pub(super) async fn read(
     timeout: Duration,
     noted: &Noted,
 ) -> Result<Bytes, Error> {
-    let found = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii());
+    let found = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .map(|value| value.as_bytes().trim_ascii());
     if !found.is_some_and(|found| found.eq_ignore_ascii_case(expected.as_bytes())) {
         return Err(Error::MediaType { expected });
     }
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(announced) = announced.or(body.size_hint().exact()) {
         length.check(announced)?;
     }

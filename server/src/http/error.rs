@@ -99,7 +99,9 @@ impl From<&Error> for Problem {
             Error::Unauthorized => Self::new(ProblemType::Unauthorized),
             Error::MediaType { .. } => Self::new(ProblemType::UnsupportedMediaType),
             Error::BodyTooLong { .. } => Self::new(ProblemType::PayloadTooLarge),
-            Error::BodyTooShort { .. } | Error::BodyBroken => Self::new(ProblemType::MalformedRequest),
+            Error::BodyTooShort { .. } | Error::BodyBroken => {
+                Self::new(ProblemType::MalformedRequest)
+            }
             Error::BodyTimeout { .. } => Self::new(ProblemType::RequestTimeout),
             Error::OprfRequest(_) => Self::new(ProblemType::MalformedRequest),
             Error::OprfEpoch { .. } => Self::new(ProblemType::OprfEpochUnknown),
@@ -107,13 +109,14 @@ impl From<&Error> for Problem {
             Error::SnapshotGone { current } => {
                 Self::new(ProblemType::SnapshotGone).with_current_snapshot(*current)
             }
-            Error::Query(pir_core::Error::ParameterMismatch { .. } | pir_core::Error::Params(_)) => {
-                Self::new(ProblemType::UnprocessableQuery)
-            }
+            Error::Query(
+                pir_core::Error::ParameterMismatch { .. } | pir_core::Error::Params(_),
+            ) => Self::new(ProblemType::UnprocessableQuery),
             Error::Query(_) => Self::new(ProblemType::MalformedRequest),
-            Error::Schedule(ScheduleError::Full { retry_after, .. } | ScheduleError::Deadline { retry_after, .. }) => {
-                Self::new(ProblemType::Overloaded).with_retry_after(whole_seconds(*retry_after))
-            }
+            Error::Schedule(
+                ScheduleError::Full { retry_after, .. }
+                | ScheduleError::Deadline { retry_after, .. },
+            ) => Self::new(ProblemType::Overloaded).with_retry_after(whole_seconds(*retry_after)),
             Error::Schedule(ScheduleError::Failed) => Self::new(ProblemType::Internal),
             Error::Schedule(ScheduleError::Stopping) | Error::NotReady => {
                 Self::new(ProblemType::NotReady).with_retry_after(1)

@@ -60,12 +60,26 @@ pub(super) async fn oprf(
     let length = Length::AtMost(OprfRequest::BYTES_MAX);
     let bytes = {
         let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
-        body::read(&parts, body, media::CBOR, length, state.body_timeout, &noted).await?
+        body::read(
+            &parts,
+            body,
+            media::CBOR,
+            length,
+            state.body_timeout,
+            &noted,
+        )
+        .await?
     };
     // Never closed; and if it were, the server would be stopping.
-    let _place = state.evaluations.acquire().await.map_err(|_| Error::NotReady)?;
+    let _place = state
+        .evaluations
+        .acquire()
+        .await
+        .map_err(|_| Error::NotReady)?;
     let of_task = Arc::clone(&state);
-    let evaluated = spawn_blocking(move || evaluate(&of_task, &bytes)).await.map_err(|_| Error::Panicked)?;
+    let evaluated = spawn_blocking(move || evaluate(&of_task, &bytes))
+        .await
+        .map_err(|_| Error::Panicked)?;
     Ok(fresh(media::CBOR, evaluated?))
 }
 
@@ -81,10 +95,21 @@ pub(super) async fn query(
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
-    let bytes = body::read(&parts, body, media::QUERY, length, state.body_timeout, &noted).await?;
+    let bytes = body::read(
+        &parts,
+        body,
+        media::QUERY,
+        length,
+        state.body_timeout,
+        &noted,
+    )
+    .await?;
     let of_task = Arc::clone(&snapshot);
     let decode = move || pir_core::query::Query::decode(of_task.params(), &bytes);
-    let query = spawn_blocking(decode).await.map_err(|_| Error::Panicked)?.map_err(Error::Query)?;
+    let query = spawn_blocking(decode)
+        .await
+        .map_err(|_| Error::Panicked)?
+        .map_err(Error::Query)?;
     let answer = state.scheduler.answer(snapshot, query).await?;
     Ok(fresh(media::ANSWER, answer))
 }
@@ -96,7 +121,11 @@ pub(super) async fn live() -> Response<Body> {
 
 /// Requests are welcome.
 pub(super) async fn ready(State(state): Shared) -> Result<Response<Body>, Error> {
-    if state.is_ready() { Ok(fresh("text/plain", b"ready\n".to_vec())) } else { Err(Error::NotReady) }
+    if state.is_ready() {
+        Ok(fresh("text/plain", b"ready\n".to_vec()))
+    } else {
+        Err(Error::NotReady)
+    }
 }
 
 fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
@@ -105,8 +134,10 @@ fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     if request.epoch != epoch {
         return Err(Error::OprfEpoch { current: epoch });
     }
-    let evaluation =
-        state.oprf.blind_evaluate(&request.elements, &mut rand::rng()).map_err(Error::OprfEvaluation)?;
+    let evaluation = state
+        .oprf
+        .blind_evaluate(&request.elements, &mut rand::rng())
+        .map_err(Error::OprfEvaluation)?;
     Ok(OprfResponse { epoch, evaluation }.encode())
 }
 
@@ -114,7 +145,13 @@ fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
 fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
     let snapshot = state.snapshot();
-    if snapshot.id() == id { Ok(snapshot) } else { Err(Error::SnapshotGone { current: snapshot.id() }) }
+    if snapshot.id() == id {
+        Ok(snapshot)
+    } else {
+        Err(Error::SnapshotGone {
+            current: snapshot.id(),
+        })
+    }
 }
 
 fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {
@@ -134,8 +171,14 @@ fn cacheable(
     cache: &'static str,
 ) -> Response<Body> {
     let tag = format!("\"{digest}\"");
-    let known = request.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
+    let known = request
+        .get(IF_NONE_MATCH)
+        .is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let mut response = Response::new(if known {
+        Body::empty()
+    } else {
+        Body::from(bytes)
+    });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }

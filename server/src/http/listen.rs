@@ -67,13 +67,19 @@ pub async fn serve(
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let served = Served { acceptor: TlsAcceptor::from(tls), app: app(Arc::clone(&state)), limits };
+    let served = Served {
+        acceptor: TlsAcceptor::from(tls),
+        app: app(Arc::clone(&state)),
+        limits,
+    };
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let accepting = async {
         loop {
             // Never closed.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     tokio::spawn(served.clone().connection(stream, place, graceful.watcher()));
@@ -116,8 +122,16 @@ impl Served {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = Builder::new(TokioExecutor::new());
         // Decided by ALPN, so that nothing waits for bytes to tell them apart.
-        let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(HEADERS_MAX as usize);
+        let mut builder = if is_http2 {
+            builder.http2_only()
+        } else {
+            builder.http1_only()
+        };
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header)
+            .max_buf_size(HEADERS_MAX as usize);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -131,3 +145,6 @@ impl Served {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

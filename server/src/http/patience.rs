@@ -21,12 +21,20 @@ pub(super) struct Patient<S> {
 impl<S> Patient<S> {
     /// Waits for `first` to begin with, for `later` after each read.
     pub(super) fn new(inner: S, first: Duration, later: Duration) -> Self {
-        Self { inner, silence: Box::pin(sleep(first)), later }
+        Self {
+            inner,
+            silence: Box::pin(sleep(first)),
+            later,
+        }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if read.is_ready() {
             let until = Instant::now() + self.later;
@@ -41,7 +49,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
@@ -81,9 +93,15 @@ mod tests {
         let begun = Instant::now();
         let error = patient.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(begun.elapsed() < Duration::from_millis(200), "the later time counts after a read");
+        assert!(
+            begun.elapsed() < Duration::from_millis(200),
+            "the later time counts after a read"
+        );
         let (_peer, ours) = duplex(64);
         let mut patient = Patient::new(ours, Duration::from_millis(20), Duration::from_secs(60));
-        assert_eq!(patient.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            patient.read_u8().await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
     }
 }

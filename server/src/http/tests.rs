@@ -1,7 +1,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Request, Response, StatusCode};
 use pir_core::client::{Client, ColumnIndex};
@@ -28,7 +28,10 @@ fn state_with(change: impl FnOnce(&mut Config)) -> Arc<AppState> {
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {
     let key = shared().api_key.as_str();
-    Request::builder().method(method).uri(path).header(AUTHORIZATION, format!("Bearer {key}"))
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(AUTHORIZATION, format!("Bearer {key}"))
 }
 
 fn get_request(path: &str) -> Request<Body> {
@@ -36,7 +39,10 @@ fn get_request(path: &str) -> Request<Body> {
 }
 
 fn post_request(path: &str, media: &str, body: Vec<u8>) -> Request<Body> {
-    request(Method::POST, path).header(CONTENT_TYPE, media).body(Body::from(body)).unwrap()
+    request(Method::POST, path)
+        .header(CONTENT_TYPE, media)
+        .body(Body::from(body))
+        .unwrap()
 }
 
 async fn ask(state: &Arc<AppState>, request: Request<Body>) -> Response<Body> {
@@ -44,7 +50,10 @@ async fn ask(state: &Arc<AppState>, request: Request<Body>) -> Response<Body> {
 }
 
 async fn body(response: Response<Body>) -> Vec<u8> {
-    to_bytes(response.into_body(), 1 << 24).await.unwrap().to_vec()
+    to_bytes(response.into_body(), 1 << 24)
+        .await
+        .unwrap()
+        .to_vec()
 }
 
 /// The problem of a response, whose header must agree.
@@ -54,7 +63,9 @@ async fn problem(response: Response<Body>) -> Problem {
     assert_eq!(problem.status(), status.as_u16());
     assert_eq!(headers[CONTENT_TYPE], media::PROBLEM);
     assert_eq!(headers[CACHE_CONTROL], "no-store");
-    let retry = headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap().parse().unwrap());
+    let retry = headers
+        .get(RETRY_AFTER)
+        .map(|value| value.to_str().unwrap().parse().unwrap());
     assert_eq!(retry, problem.retry_after);
     problem
 }
@@ -67,7 +78,10 @@ async fn refused(state: &Arc<AppState>, request: Request<Body>, expected: Proble
 
 fn good_query(state: &AppState, column: u32) -> (Vec<u8>, pir_core::client::PendingAnswer) {
     let snapshot = state.snapshot();
-    let client = Client::new(snapshot.params(), &build::crs_seed(&snapshot.manifest().dp_key));
+    let client = Client::new(
+        snapshot.params(),
+        &build::crs_seed(&snapshot.manifest().dp_key),
+    );
     let prepared = client.prepare(ColumnIndex::from(column)).unwrap();
     let (query, pending) = prepared.send();
     (query.as_bytes().to_vec(), pending)
@@ -85,15 +99,28 @@ async fn manifest_and_hint_are_served_and_cached_by_digest() {
     assert_eq!(response.headers()[CONTENT_TYPE], media::COSE);
     assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
     let manifest = SignedManifest::from_bytes(&body(response).await).unwrap();
-    manifest.verify(&shared().data.provider_public_key().unwrap(), shared().now).unwrap();
+    manifest
+        .verify(&shared().data.provider_public_key().unwrap(), shared().now)
+        .unwrap();
 
     let path = wire::hint_path(&snapshot.id());
     let response = ask(&state, get_request(&path)).await;
     assert_eq!(response.headers()[CONTENT_TYPE], media::HINT);
-    assert!(response.headers()[CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+    assert!(
+        response.headers()[CACHE_CONTROL]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
     let tag = response.headers()[ETAG].clone();
-    assert_eq!(protocol::merkle::Hash::of(&body(response).await), snapshot.manifest().hint.digest);
-    let again = request(Method::GET, &path).header(IF_NONE_MATCH, tag).body(Body::empty()).unwrap();
+    assert_eq!(
+        protocol::merkle::Hash::of(&body(response).await),
+        snapshot.manifest().hint.digest
+    );
+    let again = request(Method::GET, &path)
+        .header(IF_NONE_MATCH, tag)
+        .body(Body::empty())
+        .unwrap();
     let response = ask(&state, again).await;
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
     assert!(body(response).await.is_empty());
@@ -102,23 +129,48 @@ async fn manifest_and_hint_are_served_and_cached_by_digest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn oprf_evaluates_verifiably() {
     let state = state();
-    let csis = [shared().records[0].csi.clone(), shared().records[1].csi.clone()];
+    let csis = [
+        shared().records[0].csi.clone(),
+        shared().records[1].csi.clone(),
+    ];
     let blinded = BlindedBatch::blind(&csis, &mut rand::rng()).unwrap();
-    let request = OprfRequest { epoch: OPRF_EPOCH, elements: blinded.elements().to_vec() };
-    let response = ask(&state, post_request(wire::OPRF_PATH, media::CBOR, request.encode())).await;
-    assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::OK, &media::CBOR.parse().unwrap()));
+    let request = OprfRequest {
+        epoch: OPRF_EPOCH,
+        elements: blinded.elements().to_vec(),
+    };
+    let response = ask(
+        &state,
+        post_request(wire::OPRF_PATH, media::CBOR, request.encode()),
+    )
+    .await;
+    assert_eq!(
+        (response.status(), &response.headers()[CONTENT_TYPE]),
+        (StatusCode::OK, &media::CBOR.parse().unwrap())
+    );
     let response = OprfResponse::decode(&body(response).await).unwrap();
     let key = state.snapshot().manifest().oprf_key;
     let outputs = blinded.finalize(&response.evaluation, &key).unwrap();
-    let expected = shared().data.oprf_key().unwrap().evaluate(&csis[1]).unwrap();
+    let expected = shared()
+        .data
+        .oprf_key()
+        .unwrap()
+        .evaluate(&csis[1])
+        .unwrap();
     assert_eq!(outputs[1].as_bytes(), expected.as_bytes());
 
-    let stale = OprfRequest { epoch: OPRF_EPOCH + 1, ..request };
+    let stale = OprfRequest {
+        epoch: OPRF_EPOCH + 1,
+        ..request
+    };
     let stale = post_request(wire::OPRF_PATH, media::CBOR, stale.encode());
     refused(&state, stale, ProblemType::OprfEpochUnknown).await;
     let garbage = post_request(wire::OPRF_PATH, media::CBOR, vec![0; 40]);
     refused(&state, garbage, ProblemType::MalformedRequest).await;
-    let long = post_request(wire::OPRF_PATH, media::CBOR, vec![0; OprfRequest::BYTES_MAX + 1]);
+    let long = post_request(
+        wire::OPRF_PATH,
+        media::CBOR,
+        vec![0; OprfRequest::BYTES_MAX + 1],
+    );
     refused(&state, long, ProblemType::PayloadTooLarge).await;
 }
 
@@ -128,7 +180,11 @@ async fn queries_are_answered_with_their_columns() {
     let snapshot = state.snapshot();
     let column = snapshot.params().columns() as u32 - 1;
     let (query, pending) = good_query(&state, column);
-    let response = ask(&state, post_request(&query_path(&state), media::QUERY, query)).await;
+    let response = ask(
+        &state,
+        post_request(&query_path(&state), media::QUERY, query),
+    )
+    .await;
     assert_eq!(response.headers()[CONTENT_TYPE], media::ANSWER);
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     let answer = body(response).await;
@@ -136,8 +192,12 @@ async fn queries_are_answered_with_their_columns() {
     let answer = pir_core::answer::Answer::decode(snapshot.params(), &answer).unwrap();
     let hint = protocol::hint::SnapshotHint::decode(snapshot.hint()).unwrap();
     let hint = pir_core::hint::Hint::decode(snapshot.params(), &hint.pir_hint).unwrap();
-    let view = pir_core::database::DatabaseView::new(snapshot.params(), snapshot.database()).unwrap();
-    assert_eq!(pending.decrypt(&hint, &answer).unwrap(), view.column(column as usize).unwrap());
+    let view =
+        pir_core::database::DatabaseView::new(snapshot.params(), snapshot.database()).unwrap();
+    assert_eq!(
+        pending.decrypt(&hint, &answer).unwrap(),
+        view.column(column as usize).unwrap()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,8 +206,18 @@ async fn bad_queries_are_refused_each_with_its_problem() {
     let path = query_path(&state);
     let (good, _) = good_query(&state, 0);
     let post = |body: Vec<u8>| post_request(&path, media::QUERY, body);
-    refused(&state, post(good[1..].to_vec()), ProblemType::MalformedRequest).await;
-    refused(&state, post([&good[..], &[0]].concat()), ProblemType::PayloadTooLarge).await;
+    refused(
+        &state,
+        post(good[1..].to_vec()),
+        ProblemType::MalformedRequest,
+    )
+    .await;
+    refused(
+        &state,
+        post([&good[..], &[0]].concat()),
+        ProblemType::PayloadTooLarge,
+    )
+    .await;
     let mut magic = good.clone();
     magic[0] ^= 1;
     refused(&state, post(magic), ProblemType::MalformedRequest).await;
@@ -158,8 +228,15 @@ async fn bad_queries_are_refused_each_with_its_problem() {
     let end = residue.len();
     residue[end - 64..].fill(0xff);
     refused(&state, post(residue), ProblemType::MalformedRequest).await;
-    refused(&state, post_request(&path, "text/plain", good.clone()), ProblemType::UnsupportedMediaType).await;
-    let untyped = request(Method::POST, &path).body(Body::from(good.clone())).unwrap();
+    refused(
+        &state,
+        post_request(&path, "text/plain", good.clone()),
+        ProblemType::UnsupportedMediaType,
+    )
+    .await;
+    let untyped = request(Method::POST, &path)
+        .body(Body::from(good.clone()))
+        .unwrap();
     refused(&state, untyped, ProblemType::UnsupportedMediaType).await;
 
     // Announced lengths are refused before a byte is read.
@@ -168,7 +245,12 @@ async fn bad_queries_are_refused_each_with_its_problem() {
         let never = never();
         builder.header(CONTENT_LENGTH, length).body(never).unwrap()
     };
-    refused(&state, announced(good.len() + 1), ProblemType::PayloadTooLarge).await;
+    refused(
+        &state,
+        announced(good.len() + 1),
+        ProblemType::PayloadTooLarge,
+    )
+    .await;
     refused(&state, announced(1), ProblemType::MalformedRequest).await;
 }
 
@@ -205,7 +287,14 @@ async fn only_known_senders_may_look_up() {
     let (path, key) = (query_path(&state), shared().api_key.as_str());
     let wrong = format!("Bearer {}x", key);
     let basic = format!("Basic {key}");
-    let cases = [None, Some(""), Some("Bearer"), Some("Bearer "), Some(wrong.as_str()), Some(basic.as_str())];
+    let cases = [
+        None,
+        Some(""),
+        Some("Bearer"),
+        Some("Bearer "),
+        Some(wrong.as_str()),
+        Some(basic.as_str()),
+    ];
     for path in [wire::OPRF_PATH, &path] {
         for authorization in cases {
             let mut builder = Request::builder().method(Method::POST).uri(path);
@@ -216,7 +305,10 @@ async fn only_known_senders_may_look_up() {
             assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
             assert_eq!(problem(response).await.kind, ProblemType::Unauthorized);
         }
-        let twice = request(Method::POST, path).header(AUTHORIZATION, "Bearer x").body(Body::empty()).unwrap();
+        let twice = request(Method::POST, path)
+            .header(AUTHORIZATION, "Bearer x")
+            .body(Body::empty())
+            .unwrap();
         refused(&state, twice, ProblemType::Unauthorized).await;
     }
 }
@@ -225,13 +317,23 @@ async fn only_known_senders_may_look_up() {
 async fn unknown_paths_methods_and_snapshots_are_problems_too() {
     let state = state();
     refused(&state, get_request("/v1/nothing"), ProblemType::NotFound).await;
-    refused(&state, get_request("/v1/snapshots/xyz/hint"), ProblemType::NotFound).await;
+    refused(
+        &state,
+        get_request("/v1/snapshots/xyz/hint"),
+        ProblemType::NotFound,
+    )
+    .await;
     let response = ask(&state, get_request(wire::OPRF_PATH)).await;
     assert_eq!(response.headers()[ALLOW], "POST");
     assert_eq!(problem(response).await.kind, ProblemType::MethodNotAllowed);
     let other = SnapshotId::from_bytes([1; 32]);
     let current = Some(state.snapshot().id());
-    let gone = refused(&state, get_request(&wire::hint_path(&other)), ProblemType::SnapshotGone).await;
+    let gone = refused(
+        &state,
+        get_request(&wire::hint_path(&other)),
+        ProblemType::SnapshotGone,
+    )
+    .await;
     assert_eq!(gone.current_snapshot, current);
     let query = post_request(&wire::query_path(&other), media::QUERY, Vec::new());
     let gone = refused(&state, query, ProblemType::SnapshotGone).await;
@@ -241,11 +343,20 @@ async fn unknown_paths_methods_and_snapshots_are_problems_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_follows_draining() {
     let state = state();
-    assert_eq!(ask(&state, get_request(wire::READY_PATH)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&state, get_request(wire::READY_PATH)).await.status(),
+        StatusCode::OK
+    );
     state.drain();
     refused(&state, get_request(wire::READY_PATH), ProblemType::NotReady).await;
-    assert_eq!(ask(&state, get_request(wire::LIVE_PATH)).await.status(), StatusCode::OK);
-    assert_eq!(ask(&state, get_request(wire::MANIFEST_PATH)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&state, get_request(wire::LIVE_PATH)).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        ask(&state, get_request(wire::MANIFEST_PATH)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,7 +364,12 @@ async fn too_many_bodies_are_refused_at_once() {
     let state = state();
     let _all = state.bodies.acquire_many(BODIES_MAX as u32).await.unwrap();
     let (query, _) = good_query(&state, 0);
-    let problem = refused(&state, post_request(&query_path(&state), media::QUERY, query), ProblemType::Overloaded).await;
+    let problem = refused(
+        &state,
+        post_request(&query_path(&state), media::QUERY, query),
+        ProblemType::Overloaded,
+    )
+    .await;
     assert!(problem.retry_after.is_some());
 }
 
@@ -272,14 +388,32 @@ async fn a_panic_is_a_problem_and_shows_nothing() {
 async fn overload_says_when_to_come_back() {
     let retry_after = Duration::from_millis(1500);
     for (error, kind) in [
-        (ScheduleError::Full { queue_length: 1, retry_after }, ProblemType::Overloaded),
-        (ScheduleError::Deadline { deadline: retry_after, retry_after }, ProblemType::Overloaded),
+        (
+            ScheduleError::Full {
+                queue_length: 1,
+                retry_after,
+            },
+            ProblemType::Overloaded,
+        ),
+        (
+            ScheduleError::Deadline {
+                deadline: retry_after,
+                retry_after,
+            },
+            ProblemType::Overloaded,
+        ),
     ] {
         let problem = Problem::from(&Error::from(error));
         assert_eq!((problem.kind, problem.retry_after), (kind, Some(2)));
     }
-    assert_eq!(Problem::from(&Error::from(ScheduleError::Failed)).kind, ProblemType::Internal);
-    assert_eq!(Problem::from(&Error::from(ScheduleError::Stopping)).kind, ProblemType::NotReady);
+    assert_eq!(
+        Problem::from(&Error::from(ScheduleError::Failed)).kind,
+        ProblemType::Internal
+    );
+    assert_eq!(
+        Problem::from(&Error::from(ScheduleError::Stopping)).kind,
+        ProblemType::NotReady
+    );
 }
 
 #[test]
@@ -292,7 +426,11 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         snapshot,
         oprf: OprfKey::generate(&mut rand::rng()),
         senders: Senders::default(),
-        limits: Limits { max_batch: 1, queue_length: 1, deadline: Duration::from_secs(1) },
+        limits: Limits {
+            max_batch: 1,
+            queue_length: 1,
+            deadline: Duration::from_secs(1),
+        },
         body_timeout: Duration::from_secs(1),
     };
     assert!(matches!(AppState::start(parts), Err(StartError::OprfKey)));

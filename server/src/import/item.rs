@@ -96,7 +96,11 @@ impl Verified {
 }
 
 /// Decodes an item and verifies everything that doesn't depend on the store.
-pub(super) fn verify(item: &RawItem, trust: &TrustList, now: UnixTime) -> Result<Verified, ItemError> {
+pub(super) fn verify(
+    item: &RawItem,
+    trust: &TrustList,
+    now: UnixTime,
+) -> Result<Verified, ItemError> {
     let content = item.content()?;
     let (credential, mappings) = match item.format {
         Format::JsonLines => decode_json(content)?,
@@ -106,12 +110,18 @@ pub(super) fn verify(item: &RawItem, trust: &TrustList, now: UnixTime) -> Result
     let claims = credential.verify(trust, now)?;
     let mut signed = Vec::with_capacity(mappings.len());
     for (at, mapping) in mappings.iter().enumerate() {
-        let refuse = |source| ItemError::Mapping { number: at + 1, source };
+        let refuse = |source| ItemError::Mapping {
+            number: at + 1,
+            source,
+        };
         let mapping = SignedMapping::from_bytes(mapping).map_err(refuse)?;
         mapping.verify(&claims, now).map_err(refuse)?;
         signed.push(mapping);
     }
-    Ok(Verified { credential, mappings: signed })
+    Ok(Verified {
+        credential,
+        mappings: signed,
+    })
 }
 
 type Encoded = (Vec<u8>, Vec<Vec<u8>>);
@@ -126,12 +136,17 @@ struct Line<'a> {
 }
 
 fn decode_json(line: &[u8]) -> Result<Encoded, ItemError> {
-    let line: Line<'_> =
-        serde_json::from_slice(line).map_err(|error| ItemError::Json { column: error.column() })?;
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| ItemError::Json {
+        column: error.column(),
+    })?;
     check_count(line.mappings.len())?;
-    let credential = URL_SAFE_NO_PAD.decode(line.credential).map_err(|_| ItemError::CredentialText)?;
+    let credential = URL_SAFE_NO_PAD
+        .decode(line.credential)
+        .map_err(|_| ItemError::CredentialText)?;
     let mappings = line.mappings.iter().enumerate().map(|(at, mapping)| {
-        URL_SAFE_NO_PAD.decode(mapping).map_err(|_| ItemError::MappingText { number: at + 1 })
+        URL_SAFE_NO_PAD
+            .decode(mapping)
+            .map_err(|_| ItemError::MappingText { number: at + 1 })
     });
     Ok((credential, mappings.collect::<Result<_, _>>()?))
 }
@@ -150,5 +165,9 @@ fn decode_cbor(item: &[u8]) -> Result<Encoded, ItemError> {
 }
 
 fn check_count(found: usize) -> Result<(), ItemError> {
-    if found > MAX_MAPPINGS { Err(ItemError::TooManyMappings { found }) } else { Ok(()) }
+    if found > MAX_MAPPINGS {
+        Err(ItemError::TooManyMappings { found })
+    } else {
+        Ok(())
+    }
 }

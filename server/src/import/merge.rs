@@ -33,10 +33,17 @@ pub(super) fn merge(
     Ok(merge_bundle(stored.as_ref(), incoming, now))
 }
 
-fn merge_bundle(stored: Option<&Bundle>, incoming: &Verified, now: UnixTime) -> Result<Merged, ItemError> {
+fn merge_bundle(
+    stored: Option<&Bundle>,
+    incoming: &Verified,
+    now: UnixTime,
+) -> Result<Merged, ItemError> {
     let news = effective(incoming.mappings.clone(), now);
     let Some(stored) = stored else {
-        return Ok(Merged::Added(Bundle::new(incoming.credential.clone(), news)?));
+        return Ok(Merged::Added(Bundle::new(
+            incoming.credential.clone(),
+            news,
+        )?));
     };
     let (credential, mut mappings) = choose(stored, incoming)?;
     let kept = mappings.len();
@@ -46,7 +53,11 @@ fn merge_bundle(stored: Option<&Bundle>, incoming: &Verified, now: UnixTime) -> 
         }
     }
     let bundle = Bundle::new(credential.clone(), effective(mappings, now))?;
-    if bundle.encode() == stored.encode() { Ok(Merged::Unchanged) } else { Ok(Merged::Updated(bundle)) }
+    if bundle.encode() == stored.encode() {
+        Ok(Merged::Unchanged)
+    } else {
+        Ok(Merged::Updated(bundle))
+    }
 }
 
 /// The credential that counts, and the stored mappings that stand on it.
@@ -56,9 +67,16 @@ fn choose<'a>(
 ) -> Result<(&'a SignedCredential, Vec<SignedMapping>), ItemError> {
     let (old, new) = (stored.credential().unverified(), incoming.claims());
     let same_holder = old.assignment == new.assignment && old.holder == new.holder;
-    match compare(incoming.credential.revision(), stored.credential().revision()) {
+    match compare(
+        incoming.credential.revision(),
+        stored.credential().revision(),
+    ) {
         Precedence::Newer => {
-            let mappings = if same_holder { stored.mappings().to_vec() } else { Vec::new() };
+            let mappings = if same_holder {
+                stored.mappings().to_vec()
+            } else {
+                Vec::new()
+            };
             Ok((&incoming.credential, mappings))
         }
         Precedence::Replay => Ok((stored.credential(), stored.mappings().to_vec())),
@@ -96,5 +114,9 @@ fn effective(mappings: Vec<SignedMapping>, now: UnixTime) -> Vec<SignedMapping> 
             other.not_before <= now && (same_id || delists(other, mapping))
         })
     };
-    mappings.iter().filter(|mapping| !replaced(mapping)).cloned().collect()
+    mappings
+        .iter()
+        .filter(|mapping| !replaced(mapping))
+        .cloned()
+        .collect()
 }

@@ -32,8 +32,14 @@ impl Format {
     /// By the file's extension, else by its first byte: no line of JSON starts
     /// with an array of CBOR.
     fn detect(path: &Path, first: Option<u8>) -> Self {
-        let named = path.extension().is_some_and(|extension| extension == "cbor" || extension == "cborseq");
-        if named || first.is_some_and(|byte| byte & 0xe0 == 0x80) { Self::CborSequence } else { Self::JsonLines }
+        let named = path
+            .extension()
+            .is_some_and(|extension| extension == "cbor" || extension == "cborseq");
+        if named || first.is_some_and(|byte| byte & 0xe0 == 0x80) {
+            Self::CborSequence
+        } else {
+            Self::JsonLines
+        }
     }
 }
 
@@ -68,13 +74,23 @@ impl Source {
     pub(super) fn open(path: &Path, done: &ImportProgress) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::new("open", path))?;
         let mut reader = BufReader::with_capacity(4 * ITEM_MAX, file);
-        let first = reader.fill_buf().map_err(FileError::new("read", path))?.first().copied();
-        reader.seek(SeekFrom::Start(done.bytes)).map_err(FileError::new("read", path))?;
+        let first = reader
+            .fill_buf()
+            .map_err(FileError::new("read", path))?
+            .first()
+            .copied();
+        reader
+            .seek(SeekFrom::Start(done.bytes))
+            .map_err(FileError::new("read", path))?;
         Ok(Self {
             format: Format::detect(path, first),
             path: path.to_owned(),
             reader,
-            position: Position { bytes: done.bytes, lines: done.lines, items: done.items },
+            position: Position {
+                bytes: done.bytes,
+                lines: done.lines,
+                items: done.items,
+            },
         })
     }
 
@@ -131,14 +147,21 @@ impl Source {
                 Ok(line)
             };
             self.position.items += 1;
-            return Ok(Some(RawItem { number, format: self.format, content }));
+            return Ok(Some(RawItem {
+                number,
+                format: self.format,
+                content,
+            }));
         }
     }
 
     /// Reads on to the end of a line without keeping it.
     fn skip_line(&mut self) -> Result<(), FileError> {
         loop {
-            let buffer = self.reader.fill_buf().map_err(FileError::new("read", &self.path))?;
+            let buffer = self
+                .reader
+                .fill_buf()
+                .map_err(FileError::new("read", &self.path))?;
             let (skipped, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
                 Some(at) => (at + 1, true),
                 None => (buffer.len(), buffer.is_empty()),
@@ -151,9 +174,19 @@ impl Source {
         }
     }
 
+    /// Refuses the item that begins at `begin`, and will again when asked again.
+    fn broken(&mut self, begin: u64, number: u64) -> Result<Option<RawItem>, ImportError> {
+        self.reader
+            .seek(SeekFrom::Start(begin))
+            .map_err(FileError::new("read", &self.path))?;
+        Err(ImportError::Broken {
+            path: self.path.clone(),
+            number,
+        })
+    }
+
     fn next_cbor(&mut self) -> Result<Option<RawItem>, ImportError> {
         let number = self.position.items + 1;
-        let broken = || ImportError::Broken { path: self.path.clone(), number };
         let mut content = Vec::new();
         // Grown until a whole item is in it: most fit the first step.
         let mut step = 4096;
@@ -168,7 +201,7 @@ impl Source {
             }
             // A break outside of any item, which the decoder would skip.
             if content[0] == 0xff {
-                return Err(broken());
+                return self.broken(begin, number);
             }
             let mut decoder = minicbor::Decoder::new(&content);
             match decoder.skip() {
@@ -176,17 +209,35 @@ impl Source {
                     content.truncate(decoder.position());
                     break;
                 }
-                Err(error) if error.is_end_of_input() && read as u64 == step && content.len() < ITEM_MAX => {
+                Err(error)
+                    if error.is_end_of_input()
+                        && read as u64 == step
+                        && content.len() < ITEM_MAX =>
+                {
                     step *= 2;
                 }
-                Err(_) => return Err(broken()),
+                Err(_) => return self.broken(begin, number),
             }
         }
         let end = begin + content.len() as u64;
-        self.reader.seek(SeekFrom::Start(end)).map_err(FileError::new("read", &self.path))?;
-        self.position = Position { bytes: end, lines: number, items: number };
+        self.reader
+            .seek(SeekFrom::Start(end))
+            .map_err(FileError::new("read", &self.path))?;
+        self.position = Position {
+            bytes: end,
+            lines: number,
+            items: number,
+        };
         let too_long = content.len() > ITEM_MAX;
-        let content = if too_long { Err(ItemError::TooLong { max: ITEM_MAX }) } else { Ok(content) };
-        Ok(Some(RawItem { number, format: self.format, content }))
+        let content = if too_long {
+            Err(ItemError::TooLong { max: ITEM_MAX })
+        } else {
+            Ok(content)
+        };
+        Ok(Some(RawItem {
+            number,
+            format: self.format,
+            content,
+        }))
     }
 }

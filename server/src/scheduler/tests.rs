@@ -33,9 +33,21 @@ impl Bench {
     fn new(max_batch: usize, queue_length: usize, deadline: Duration) -> Self {
         let (sender, passes) = mpsc::channel();
         let (open, receiver) = mpsc::channel();
-        let engine = Arc::new(Gate { passes: sender, open: Mutex::new(receiver) });
-        let limits = Limits { max_batch, queue_length, deadline };
-        Self { engine, passes, open, scheduler: Arc::new(Scheduler::start(limits).unwrap()) }
+        let engine = Arc::new(Gate {
+            passes: sender,
+            open: Mutex::new(receiver),
+        });
+        let limits = Limits {
+            max_batch,
+            queue_length,
+            deadline,
+        };
+        Self {
+            engine,
+            passes,
+            open,
+            scheduler: Arc::new(Scheduler::start(limits).unwrap()),
+        }
     }
 
     /// Asks, and waits until the query is in the queue or in a pass.
@@ -121,7 +133,10 @@ async fn a_full_queue_refuses_at_once_and_room_is_made_by_those_who_leave() {
     let kept = bench.ask(1).await;
     let left = bench.ask(2).await;
     match bench.ask_freely(3).await.unwrap() {
-        Err(ScheduleError::Full { queue_length: 2, retry_after }) => {
+        Err(ScheduleError::Full {
+            queue_length: 2,
+            retry_after,
+        }) => {
             assert!(retry_after >= Duration::from_secs(1));
         }
         other => panic!("{other:?}"),
@@ -158,11 +173,16 @@ async fn who_waits_too_long_hears_it() {
     let first = bench.occupy().await;
     let late = bench.ask(1).await;
     match late.await.unwrap() {
-        Err(ScheduleError::Deadline { deadline: found, .. }) => assert_eq!(found, deadline),
+        Err(ScheduleError::Deadline {
+            deadline: found, ..
+        }) => assert_eq!(found, deadline),
         other => panic!("{other:?}"),
     }
     bench.let_through();
-    assert!(matches!(first.await.unwrap(), Err(ScheduleError::Deadline { .. })));
+    assert!(matches!(
+        first.await.unwrap(),
+        Err(ScheduleError::Deadline { .. })
+    ));
     // No pass was spent on the late one, and the next is answered.
     let next = bench.ask_freely(3);
     bench.let_through();
@@ -189,9 +209,17 @@ async fn the_end_waits_for_those_that_wait() {
     let first = bench.occupy().await;
     let second = bench.ask(1).await;
     (0..2).for_each(|_| bench.let_through());
-    assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(0), Ok(2)));
-    let Bench { scheduler, engine, .. } = bench;
+    assert_eq!(
+        (first.await.unwrap(), second.await.unwrap()),
+        (Ok(0), Ok(2))
+    );
+    let Bench {
+        scheduler, engine, ..
+    } = bench;
     scheduler.shared.lock().stopping = true;
-    assert_eq!(scheduler.answer(engine, 5).await, Err(ScheduleError::Stopping));
+    assert_eq!(
+        scheduler.answer(engine, 5).await,
+        Err(ScheduleError::Stopping)
+    );
     tokio::task::block_in_place(|| drop(scheduler));
 }

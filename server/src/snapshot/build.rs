@@ -15,7 +15,9 @@ use pir_core::setup::{self, Preprocessed};
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::hint::SnapshotHint;
-use protocol::manifest::{Artifact, BuildId, Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
+use protocol::manifest::{
+    Artifact, BuildId, Manifest, ManifestError, PirShape, SignedManifest, SnapshotId,
+};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
 use protocol::oprf::{OprfError, OprfKey};
 use protocol::placement::{BucketIndex, Placement, PlacementError, group_count};
@@ -112,7 +114,11 @@ pub enum BuildError {
 ///
 /// # Errors
 /// [`BuildError`].
-pub fn run(store: &dyn Store, directory: &Path, options: &BuildOptions<'_>) -> Result<SnapshotId, BuildError> {
+pub fn run(
+    store: &dyn Store,
+    directory: &Path,
+    options: &BuildOptions<'_>,
+) -> Result<SnapshotId, BuildError> {
     let begun = Instant::now();
     let previous = previous(directory, &options.provider.verifying_key())?;
     let view = store.view()?;
@@ -146,12 +152,19 @@ impl Built {
         }
         let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
         let mut records = Records::evaluate(view, ids, options.oprf, &stage)?;
-        stage.finish(&format!("{} records, {} bytes", records.count(), records.bytes()));
+        stage.finish(&format!(
+            "{} records, {} bytes",
+            records.count(),
+            records.bytes()
+        ));
 
         let stage = options.progress.stage("place records", 0);
         let plan = plan::plan(&records)?;
         let columns = plan.params.columns();
-        stage.finish(&format!("{columns} buckets of {} bytes", plan.params.rows()));
+        stage.finish(&format!(
+            "{columns} buckets of {} bytes",
+            plan.params.rows()
+        ));
 
         let (count, record_bytes) = (records.count(), records.bytes());
         let fullest_bucket = records.fullest_bucket(&plan.placement, columns);
@@ -168,7 +181,11 @@ impl Built {
                 Err(other) => return Err(other.into()),
             }
         };
-        let Plan { params, layout, placement } = plan;
+        let Plan {
+            params,
+            layout,
+            placement,
+        } = plan;
         Ok(Self {
             params,
             layout,
@@ -197,14 +214,19 @@ impl Built {
 }
 
 /// The PIR's set-up of a database.
-fn set_up(params: &Params, database: &[u8], options: &BuildOptions<'_>) -> Result<Preprocessed, pir_core::Error> {
+fn set_up(
+    params: &Params,
+    database: &[u8],
+    options: &BuildOptions<'_>,
+) -> Result<Preprocessed, pir_core::Error> {
     let stage = options.progress.stage("PIR set-up", params.groups() as u64);
     let seed = crs_seed(&options.provider.verifying_key());
     let done = AtomicU64::new(0);
-    let preprocessed = setup::preprocess(&DatabaseView::new(params, database)?, &seed, &|groups| {
-        let before = done.swap(groups as u64, Ordering::Relaxed);
-        stage.advance((groups as u64).saturating_sub(before));
-    })?;
+    let preprocessed =
+        setup::preprocess(&DatabaseView::new(params, database)?, &seed, &|groups| {
+            let before = done.swap(groups as u64, Ordering::Relaxed);
+            stage.advance((groups as u64).saturating_sub(before));
+        })?;
     stage.finish(&format!("{} groups of 2048 rows", params.groups()));
     Ok(preprocessed)
 }
@@ -217,7 +239,11 @@ fn encode(
     filler_seed: FillerSeed,
     progress: Progress,
 ) -> Result<(Vec<u8>, Tree), BuildError> {
-    let Plan { params, layout, placement } = plan;
+    let Plan {
+        params,
+        layout,
+        placement,
+    } = plan;
     let (rows, columns) = (params.rows(), params.columns());
     let stage = progress.stage("encode buckets", columns as u64);
     let by_bucket = records.by_bucket(placement, columns);
@@ -225,12 +251,22 @@ fn encode(
     let mut leaves = Vec::with_capacity(columns);
     for tile in tiles(columns, rows) {
         let mut buckets = vec![0; tile.len() * rows];
-        let encoded = buckets.par_chunks_exact_mut(rows).zip(tile.clone()).map(|(bucket, column)| {
-            let of_bucket = by_bucket.of(column);
-            let content = records.encode_bucket(view, of_bucket, layout, column as u32, &filler_seed)?;
-            bucket[..content.len()].copy_from_slice(&content);
-            Ok(merkle::leaf(column as u32, &content))
-        });
+        let encoded =
+            buckets
+                .par_chunks_exact_mut(rows)
+                .zip(tile.clone())
+                .map(|(bucket, column)| {
+                    let of_bucket = by_bucket.of(column);
+                    let content = records.encode_bucket(
+                        view,
+                        of_bucket,
+                        layout,
+                        column as u32,
+                        &filler_seed,
+                    )?;
+                    bucket[..content.len()].copy_from_slice(&content);
+                    Ok(merkle::leaf(column as u32, &content))
+                });
         let hashes: Vec<Hash> = encoded.collect::<Result<_, BuildError>>()?;
         write_columns(params, &mut database, tile.start, &buckets)?;
         leaves.extend(hashes);
@@ -246,7 +282,12 @@ fn encode(
             let mut footers = Vec::with_capacity(tile.len() * footer);
             for column in tile.clone() {
                 let path = tree.lower_path(column as u32)?;
-                footers.extend(bucket::footer(layout, BucketIndex::new(column as u32), &filler_seed, &path)?);
+                footers.extend(bucket::footer(
+                    layout,
+                    BucketIndex::new(column as u32),
+                    &filler_seed,
+                    &path,
+                )?);
             }
             write_column_tails(params, &mut database, tile.start, &footers, footer)?;
         }
@@ -258,7 +299,9 @@ fn encode(
 /// Runs of columns that take about [`TILE_BYTES`] beside the database.
 fn tiles(columns: usize, bytes_each: usize) -> impl Iterator<Item = Range<usize>> {
     let together = (TILE_BYTES / bytes_each).max(64);
-    (0..columns).step_by(together).map(move |first| first..columns.min(first + together))
+    (0..columns)
+        .step_by(together)
+        .map(move |first| first..columns.min(first + together))
 }
 
 /// Writes the file and moves the pointer; gives the new and the previous id.
@@ -271,7 +314,8 @@ fn publish(
 ) -> Result<(SnapshotId, Option<SnapshotId>), BuildError> {
     let stage = options.progress.stage("digest", 0);
     let packing: &[u8] = bytemuck::cast_slice(built.preprocessed.packing.as_slice());
-    let (database_digest, packing_digest) = (digest::chunked(&built.database), digest::chunked(packing));
+    let (database_digest, packing_digest) =
+        (digest::chunked(&built.database), digest::chunked(packing));
     let merkle_root = built.cap.root();
     let hint = SnapshotHint {
         pir_hint: built.preprocessed.hint.encode(),
@@ -292,10 +336,19 @@ fn publish(
         body_bits: widths.body as u8,
         failure_log2: built.params.failure_log2().ceil() as i16,
     };
-    let database = Artifact { digest: Hash::from_bytes(database_digest), bytes: built.database.len() as u64 };
-    let hint_artifact = Artifact { digest: Hash::of(&hint), bytes: hint.len() as u64 };
+    let database = Artifact {
+        digest: Hash::from_bytes(database_digest),
+        bytes: built.database.len() as u64,
+    };
+    let hint_artifact = Artifact {
+        digest: Hash::of(&hint),
+        bytes: hint.len() as u64,
+    };
     let manifest = Manifest {
-        sequence: previous.as_ref().map_or(0, |previous| previous.unverified().sequence) + 1,
+        sequence: previous
+            .as_ref()
+            .map_or(0, |previous| previous.unverified().sequence)
+            + 1,
         snapshot: SnapshotId::compute(&database.digest, &hint_artifact.digest, &pir, CRS_EPOCH),
         build_id: BuildId(rand::random()),
         published_at: options.now,
@@ -352,7 +405,10 @@ fn filler_seed(provider: &VerifyingKey, attempt: u8) -> FillerSeed {
 }
 
 /// The manifest of the published snapshot.
-fn previous(directory: &Path, provider: &VerifyingKey) -> Result<Option<SignedManifest>, SnapshotError> {
+fn previous(
+    directory: &Path,
+    provider: &VerifyingKey,
+) -> Result<Option<SignedManifest>, SnapshotError> {
     let id = match current::read(directory) {
         Err(SnapshotError::None { .. }) => return Ok(None),
         id => id?,
@@ -364,5 +420,7 @@ fn previous(directory: &Path, provider: &VerifyingKey) -> Result<Option<SignedMa
         signed.verify(provider, signed.unverified().published_at)?;
         Ok(signed)
     };
-    read().map(Some).map_err(|fault| SnapshotError::Unusable { path, fault })
+    read()
+        .map(Some)
+        .map_err(|fault| SnapshotError::Unusable { path, fault })
 }

@@ -26,8 +26,13 @@ pub fn snapshot_path(directory: &Path, id: SnapshotId) -> PathBuf {
 pub fn read(directory: &Path) -> Result<SnapshotId, SnapshotError> {
     let path = directory.join(POINTER);
     match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim_end().parse().map_err(|_| SnapshotError::Pointer { path }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(SnapshotError::None { path: directory.to_owned() }),
+        Ok(text) => text
+            .trim_end()
+            .parse()
+            .map_err(|_| SnapshotError::Pointer { path }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(SnapshotError::None {
+            path: directory.to_owned(),
+        }),
         Err(error) => Err(FileError::new("read", &path)(error).into()),
     }
 }
@@ -37,7 +42,11 @@ pub fn read(directory: &Path) -> Result<SnapshotId, SnapshotError> {
 /// # Errors
 /// [`FileError`].
 pub fn replace(directory: &Path, id: SnapshotId) -> Result<(), FileError> {
-    durable::replace(&directory.join(POINTER), PUBLIC, format!("{id}\n").as_bytes())
+    durable::replace(
+        &directory.join(POINTER),
+        PUBLIC,
+        format!("{id}\n").as_bytes(),
+    )
 }
 
 /// Removes the files of all snapshots but these. A server that has one mapped
@@ -49,9 +58,16 @@ pub fn remove_others(directory: &Path, keep: &[SnapshotId]) -> Result<(), FileEr
     let failed = || FileError::new("read", directory);
     for entry in std::fs::read_dir(directory).map_err(failed())? {
         let path = entry.map_err(failed())?.path();
-        let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<SnapshotId>().ok());
+        let id = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .and_then(|stem| stem.parse::<SnapshotId>().ok());
         let Some(id) = id else { continue };
-        if path.extension().is_some_and(|extension| extension == EXTENSION) && !keep.contains(&id) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == EXTENSION)
+            && !keep.contains(&id)
+        {
             std::fs::remove_file(&path).map_err(FileError::new("remove", &path))?;
         }
     }
@@ -67,7 +83,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         assert!(matches!(read(path), Err(SnapshotError::None { .. })));
-        let (one, two) = (SnapshotId::from_bytes([1; 32]), SnapshotId::from_bytes([2; 32]));
+        let (one, two) = (
+            SnapshotId::from_bytes([1; 32]),
+            SnapshotId::from_bytes([2; 32]),
+        );
         replace(path, one).unwrap();
         assert_eq!(read(path).unwrap(), one);
         replace(path, two).unwrap();
@@ -81,7 +100,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let ids = [1, 2, 3].map(|n| SnapshotId::from_bytes([n; 32]));
-        ids.iter().for_each(|id| std::fs::write(snapshot_path(path, *id), b"").unwrap());
+        ids.iter()
+            .for_each(|id| std::fs::write(snapshot_path(path, *id), b"").unwrap());
         std::fs::write(path.join("notes.sotto"), b"").unwrap();
         remove_others(path, &ids[1..]).unwrap();
         let left = ids.map(|id| snapshot_path(path, id).exists());

@@ -46,7 +46,13 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the file.
-    pub const ALL: [Self; 5] = [Self::Manifest, Self::Hint, Self::Database, Self::Packing, Self::Facts];
+    pub const ALL: [Self; 5] = [
+        Self::Manifest,
+        Self::Hint,
+        Self::Database,
+        Self::Packing,
+        Self::Facts,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -155,7 +161,9 @@ pub fn read_manifest(bytes: &[u8]) -> Result<&[u8], FileFault> {
     let sections = read_header(bytes)?;
     let content = &bytes[sections.range(Section::Manifest)];
     if Hash::from_bytes(digest::chunked(content)) != sections.digest(Section::Manifest) {
-        return Err(FileFault::Digest { section: Section::Manifest });
+        return Err(FileFault::Digest {
+            section: Section::Manifest,
+        });
     }
     Ok(content)
 }
@@ -169,7 +177,10 @@ fn read_header(bytes: &[u8]) -> Result<Sections, FileFault> {
     let mut fields = &header[MAGIC.len()..];
     let found = take_u32(&mut fields);
     if found != VERSION {
-        return Err(FileFault::Version { expected: VERSION, found });
+        return Err(FileFault::Version {
+            expected: VERSION,
+            found,
+        });
     }
     if Sha3_256::digest(&header[..HEADER_BYTES - 32])[..] != header[HEADER_BYTES - 32..] {
         return Err(FileFault::Header);
@@ -180,7 +191,11 @@ fn read_header(bytes: &[u8]) -> Result<Sections, FileFault> {
         let (offset, length) = (take_u64(&mut fields), take_u64(&mut fields));
         let (digest, rest) = fields.split_at(32);
         fields = rest;
-        let mut entry = Entry { offset, length, digest: [0; 32] };
+        let mut entry = Entry {
+            offset,
+            length,
+            digest: [0; 32],
+        };
         entry.digest.copy_from_slice(digest);
         entry
     });
@@ -188,7 +203,12 @@ fn read_header(bytes: &[u8]) -> Result<Sections, FileFault> {
     let lengths = entries.map(|entry| entry.length);
     let expected = place(&lengths).ok_or(FileFault::Header)?;
     let sections = Sections(entries);
-    if entries.iter().zip(&expected).any(|(entry, offset)| entry.offset != *offset) || encode(&sections) != header {
+    if entries
+        .iter()
+        .zip(&expected)
+        .any(|(entry, offset)| entry.offset != *offset)
+        || encode(&sections) != header
+    {
         return Err(FileFault::Header);
     }
     let last = entries[entries.len() - 1];
@@ -227,7 +247,8 @@ pub fn write(path: &Path, contents: [&[u8]; 5], digests: [[u8; 32]; 5]) -> Resul
     let mut end = HEADER_BYTES;
     for (section, content) in Section::ALL.into_iter().zip(contents) {
         let range = sections.range(section);
-        file.write_all(&[0; ALIGNMENT][..range.start - end]).map_err(failed())?;
+        file.write_all(&[0; ALIGNMENT][..range.start - end])
+            .map_err(failed())?;
         file.write_all(content).map_err(failed())?;
         end = range.end;
     }
@@ -269,7 +290,8 @@ fn encode(sections: &Sections) -> [u8; HEADER_BYTES] {
 fn take_u32(fields: &mut &[u8]) -> u32 {
     let (head, rest) = fields.split_at(4);
     *fields = rest;
-    head.iter().fold(0, |value, byte| value << 8 | u32::from(*byte))
+    head.iter()
+        .fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
 fn take_u64(fields: &mut &[u8]) -> u64 {
@@ -283,7 +305,13 @@ mod tests {
     fn sample() -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        let contents: [Vec<u8>; 5] = [vec![1; 300], vec![2; 4096], vec![3; 9000], vec![4; 4], vec![5; 17]];
+        let contents: [Vec<u8>; 5] = [
+            vec![1; 300],
+            vec![2; 4096],
+            vec![3; 9000],
+            vec![4; 4],
+            vec![5; 17],
+        ];
         let slices: [&[u8]; 5] = std::array::from_fn(|at| contents[at].as_slice());
         write(&path, slices, slices.map(digest::chunked)).unwrap();
         std::fs::read(&path).unwrap()
@@ -297,7 +325,11 @@ mod tests {
             let range = sections.range(section);
             assert_eq!(range.start % ALIGNMENT, 0);
             assert_eq!(range.len(), length);
-            assert!(bytes[range].iter().all(|byte| u32::from(*byte) == section.kind()));
+            assert!(
+                bytes[range]
+                    .iter()
+                    .all(|byte| u32::from(*byte) == section.kind())
+            );
         }
         assert_eq!(read_manifest(&bytes).unwrap(), [1; 300]);
     }
@@ -315,19 +347,34 @@ mod tests {
     #[test]
     fn every_truncation_and_extension_is_found() {
         let bytes = sample();
-        for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1, 4095, 4096, 4097]) {
+        for length in (0..bytes.len())
+            .step_by(97)
+            .chain([bytes.len() - 1, 4095, 4096, 4097])
+        {
             assert!(read(&bytes[..length]).is_err(), "{length} bytes");
         }
         let extended = [bytes.as_slice(), &[0]].concat();
         let length = bytes.len() as u64;
-        assert_eq!(read(&extended).unwrap_err(), FileFault::Length { expected: length, found: length + 1 });
+        assert_eq!(
+            read(&extended).unwrap_err(),
+            FileFault::Length {
+                expected: length,
+                found: length + 1
+            }
+        );
     }
 
     #[test]
     fn other_versions_and_files_are_named() {
         let mut bytes = sample();
         bytes[11] = 2;
-        assert_eq!(read(&bytes).unwrap_err(), FileFault::Version { expected: 1, found: 2 });
+        assert_eq!(
+            read(&bytes).unwrap_err(),
+            FileFault::Version {
+                expected: 1,
+                found: 2
+            }
+        );
         assert_eq!(read(b"SOTTOSN").unwrap_err(), FileFault::Magic);
         assert_eq!(read(&[]).unwrap_err(), FileFault::Magic);
     }

@@ -106,7 +106,8 @@ impl Report {
             database_bytes: params.database_bytes() as u64,
             packing_bytes: costs.packing_bytes as u64,
             record_bytes: facts.record_bytes,
-            fill_percent: (facts.record_bytes as f64 / capacity.max(1) as f64 * 10_000.0).round() / 100.0,
+            fill_percent: (facts.record_bytes as f64 / capacity.max(1) as f64 * 10_000.0).round()
+                / 100.0,
             fullest_bucket: u64::from(facts.fullest_bucket),
             fullest_bytes: u64::from(facts.fullest_bytes),
             hint_bytes: manifest.hint.bytes,
@@ -145,30 +146,87 @@ impl Report {
         let lines = [
             ("snapshot", self.snapshot.clone()),
             ("sequence", self.sequence.to_string()),
-            ("published", format!("{} ({} s ago)", self.published_at, self.age_seconds)),
-            ("expires", format!("{}{}", self.expires_at, if self.expired { " (expired)" } else { "" })),
-            ("records", format!("{}, {} bytes", self.records, self.record_bytes)),
-            ("shape", format!("{} buckets of {} bytes", self.columns, self.bucket_bytes)),
-            ("fill", format!("{} % of {} bytes a bucket", self.fill_percent, self.capacity_bytes)),
-            ("fullest bucket", format!("{}, {} bytes", self.fullest_bucket, self.fullest_bytes)),
+            (
+                "published",
+                format!("{} ({} s ago)", self.published_at, self.age_seconds),
+            ),
+            (
+                "expires",
+                format!(
+                    "{}{}",
+                    self.expires_at,
+                    if self.expired { " (expired)" } else { "" }
+                ),
+            ),
+            (
+                "records",
+                format!("{}, {} bytes", self.records, self.record_bytes),
+            ),
+            (
+                "shape",
+                format!("{} buckets of {} bytes", self.columns, self.bucket_bytes),
+            ),
+            (
+                "fill",
+                format!(
+                    "{} % of {} bytes a bucket",
+                    self.fill_percent, self.capacity_bytes
+                ),
+            ),
+            (
+                "fullest bucket",
+                format!("{}, {} bytes", self.fullest_bucket, self.fullest_bytes),
+            ),
             ("database", format!("{} bytes", self.database_bytes)),
             ("packing matrices", format!("{} bytes", self.packing_bytes)),
-            ("hint", format!("{} bytes, {} pilots", self.hint_bytes, self.groups)),
-            ("query", format!("{} bytes, {} bits an element", self.query_bytes, self.query_bits)),
-            ("answer", format!("{} bytes, {} bits an element", self.answer_bytes, self.body_bits)),
-            ("parameters", format!("{}, mask of {} bits", self.parameter_set, self.mask_bits)),
+            (
+                "hint",
+                format!("{} bytes, {} pilots", self.hint_bytes, self.groups),
+            ),
+            (
+                "query",
+                format!(
+                    "{} bytes, {} bits an element",
+                    self.query_bytes, self.query_bits
+                ),
+            ),
+            (
+                "answer",
+                format!(
+                    "{} bytes, {} bits an element",
+                    self.answer_bytes, self.body_bits
+                ),
+            ),
+            (
+                "parameters",
+                format!("{}, mask of {} bits", self.parameter_set, self.mask_bits),
+            ),
             ("security", format!("{} bits", self.security_bits)),
             ("failure bound", format!("2^{} a lookup", self.failure_log2)),
-            ("epochs", format!("CRS {}, OPRF {}", self.crs_epoch, self.oprf_epoch)),
+            (
+                "epochs",
+                format!("CRS {}, OPRF {}", self.crs_epoch, self.oprf_epoch),
+            ),
             ("database digest", self.database_digest.clone()),
             ("hint digest", self.hint_digest.clone()),
             ("Merkle root", self.merkle_root.clone()),
             ("trust list", self.trust_list_digest.clone()),
             ("manifest", self.manifest_digest.clone()),
-            ("manifest before", self.previous_manifest.clone().unwrap_or_else(|| "none".to_owned())),
+            (
+                "manifest before",
+                self.previous_manifest
+                    .clone()
+                    .unwrap_or_else(|| "none".to_owned()),
+            ),
             ("signed by", self.dp_key.clone()),
-            ("built by", format!("{} in {} ms", self.builder, self.build_ms)),
+            (
+                "built by",
+                format!("{} in {} ms", self.builder, self.build_ms),
+            ),
         ];
-        lines.iter().map(|(name, value)| format!("{name:<18} {value}\n")).collect()
+        lines
+            .iter()
+            .map(|(name, value)| format!("{name:<18} {value}\n"))
+            .collect()
     }
 }

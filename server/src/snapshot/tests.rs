@@ -13,7 +13,12 @@ use crate::fixture::{Provider, shared};
 fn load(provider: &Provider) -> Snapshot {
     let directory = provider.data.snapshots();
     let id = current::read(&directory).unwrap();
-    Snapshot::load(&directory, id, &provider.data.provider_public_key().unwrap()).unwrap()
+    Snapshot::load(
+        &directory,
+        id,
+        &provider.data.provider_public_key().unwrap(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -26,26 +31,34 @@ fn every_record_is_found_in_its_bucket_under_the_root_and_evaluates() {
     let layout = manifest.bucket_layout().unwrap();
     let hint = SnapshotHint::decode(snapshot.hint()).unwrap();
     let view = DatabaseView::new(snapshot.params(), snapshot.database()).unwrap();
-    let (oprf, trust) = (provider.data.oprf_key().unwrap(), provider.data.trust().unwrap());
+    let (oprf, trust) = (
+        provider.data.oprf_key().unwrap(),
+        provider.data.trust().unwrap(),
+    );
     for record in &provider.records {
         let output = oprf.evaluate(&record.csi).unwrap();
         let locator = output.locator();
         let index = hint.pilots.bucket_of(&locator, manifest.pir.columns);
         let column = view.column(index.as_u32() as usize).unwrap();
-        let bucket = Bucket::from_column(&layout, index, &manifest.filler_seed, &column, &hint.cap).unwrap();
+        let bucket =
+            Bucket::from_column(&layout, index, &manifest.filler_seed, &column, &hint.cap).unwrap();
         let content = bucket.find(&locator.tag).unwrap().open(&output).unwrap();
         let bundle = Bundle::decode(&content).unwrap();
         let expected = record.bundle().unwrap();
         assert_eq!(bundle.encode(), expected.encode());
         let found = evaluate(Some(&bundle), &record.csi, &trust, provider.now);
-        assert_eq!(found, evaluate(Some(&expected), &record.csi, &trust, provider.now));
+        assert_eq!(
+            found,
+            evaluate(Some(&expected), &record.csi, &trust, provider.now)
+        );
     }
     // Every bucket, empty ones too, is well-formed and under the root.
     let mut records = 0;
     for column in 0..manifest.pir.columns {
         let bytes = view.column(column as usize).unwrap();
         let index = protocol::placement::BucketIndex::new(column);
-        let bucket = Bucket::from_column(&layout, index, &manifest.filler_seed, &bytes, &hint.cap).unwrap();
+        let bucket =
+            Bucket::from_column(&layout, index, &manifest.filler_seed, &bytes, &hint.cap).unwrap();
         records += bucket.records().len();
     }
     assert_eq!(records, provider.records.len());
@@ -55,11 +68,18 @@ fn every_record_is_found_in_its_bucket_under_the_root_and_evaluates() {
 fn pir_answers_are_the_columns() {
     let provider = shared();
     let snapshot = load(provider);
-    let (params, seed) = (snapshot.params(), build::crs_seed(&snapshot.manifest().dp_key));
+    let (params, seed) = (
+        snapshot.params(),
+        build::crs_seed(&snapshot.manifest().dp_key),
+    );
     let hint = SnapshotHint::decode(snapshot.hint()).unwrap();
     let hint = pir_core::hint::Hint::decode(params, &hint.pir_hint).unwrap();
     let client = Client::new(params, &seed);
-    let columns = [0, snapshot.facts().fullest_bucket, params.columns() as u32 - 1];
+    let columns = [
+        0,
+        snapshot.facts().fullest_bucket,
+        params.columns() as u32 - 1,
+    ];
     let (mut queries, mut pending) = (Vec::new(), Vec::new());
     for column in columns {
         let (query, wait) = client.prepare(ColumnIndex::from(column)).unwrap().send();
@@ -70,7 +90,10 @@ fn pir_answers_are_the_columns() {
     let view = DatabaseView::new(params, snapshot.database()).unwrap();
     for ((column, pending), answer) in columns.into_iter().zip(pending).zip(answers) {
         let answer = pir_core::answer::Answer::decode(params, &answer).unwrap();
-        assert_eq!(pending.decrypt(&hint, &answer).unwrap(), view.column(column as usize).unwrap());
+        assert_eq!(
+            pending.decrypt(&hint, &answer).unwrap(),
+            view.column(column as usize).unwrap()
+        );
     }
     assert!(snapshot.answer(Vec::new()).is_none());
 }
@@ -84,7 +107,10 @@ fn snapshots_follow_one_another_and_unchanged_buckets_keep_their_bytes() {
     provider.publish();
     let second = load(&provider);
     assert_eq!(second.manifest().sequence, 2);
-    assert_eq!(second.manifest().previous, Some(first.signed_manifest().digest()));
+    assert_eq!(
+        second.manifest().previous,
+        Some(first.signed_manifest().digest())
+    );
     assert_eq!(second.manifest().records, 61);
     // The first serves on; its file stays beside the second's and goes with the
     // third.
@@ -97,7 +123,11 @@ fn snapshots_follow_one_another_and_unchanged_buckets_keep_their_bytes() {
     let again = load(&provider);
     provider.publish();
     let same = load(&provider);
-    assert_eq!(same.database(), again.database(), "the same store gives the same database");
+    assert_eq!(
+        same.database(),
+        again.database(),
+        "the same store gives the same database"
+    );
     assert_eq!(same.manifest().sequence, 4);
 }
 
@@ -141,17 +171,26 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
     let other = DataDir::init(&parent.path().join("other"), &InitOptions::default()).unwrap();
     fs::write(&path, &good).unwrap();
     match Snapshot::load(directory.path(), id, &other.provider_public_key().unwrap()) {
-        Err(SnapshotError::Unusable { fault: Fault::Manifest(ManifestError::ForeignKey), .. }) => {}
+        Err(SnapshotError::Unusable {
+            fault: Fault::Manifest(ManifestError::ForeignKey),
+            ..
+        }) => {}
         other => panic!("{other:?}"),
     }
     // Under another name.
     let wrong = SnapshotId::from_bytes([7; 32]);
     fs::rename(&path, current::snapshot_path(directory.path(), wrong)).unwrap();
     match Snapshot::load(directory.path(), wrong, &key) {
-        Err(SnapshotError::Unusable { fault: Fault::OtherSnapshot { found }, .. }) => assert_eq!(found, id),
+        Err(SnapshotError::Unusable {
+            fault: Fault::OtherSnapshot { found },
+            ..
+        }) => assert_eq!(found, id),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(Snapshot::load(directory.path(), id, &key), Err(SnapshotError::File(_))));
+    assert!(matches!(
+        Snapshot::load(directory.path(), id, &key),
+        Err(SnapshotError::File(_))
+    ));
 }
 
 #[test]
@@ -178,7 +217,10 @@ fn parts_of_two_snapshots_dont_mix() {
         });
         file::write(&path, mixed, mixed.map(crate::digest::chunked)).unwrap();
         let found = Snapshot::load(directory.path(), first.id(), &key);
-        assert!(matches!(found, Err(SnapshotError::Unusable { .. })), "{foreign:?}");
+        assert!(
+            matches!(found, Err(SnapshotError::Unusable { .. })),
+            "{foreign:?}"
+        );
     }
 }
 
@@ -196,7 +238,10 @@ fn an_empty_store_builds_nothing() {
     };
     let built = build::run(&data.store().unwrap(), &data.snapshots(), &options);
     assert!(matches!(built, Err(build::BuildError::Empty)));
-    assert!(matches!(current::read(&data.snapshots()), Err(SnapshotError::None { .. })));
+    assert!(matches!(
+        current::read(&data.snapshots()),
+        Err(SnapshotError::None { .. })
+    ));
 }
 
 #[test]

@@ -30,7 +30,9 @@ fn row(number: u32, content: &str) -> Row {
 }
 
 fn put(store: &dyn Store, rows: &[Row]) {
-    store.update(&mut |update| rows.iter().try_for_each(|row| update.put(row))).unwrap();
+    store
+        .update(&mut |update| rows.iter().try_for_each(|row| update.put(row)))
+        .unwrap();
 }
 
 fn same(a: &Row, b: &Row) -> bool {
@@ -60,7 +62,10 @@ fn rows_are_found_by_identifier_and_by_name(open: Open) {
     drop(view);
     store
         .update(&mut |update| {
-            assert!(rows.iter().all(|row| same(&find(update, row).unwrap(), row)));
+            assert!(
+                rows.iter()
+                    .all(|row| same(&find(update, row).unwrap(), row))
+            );
             assert!(find(update, &self::row(100, "")).is_none());
             Ok(())
         })
@@ -99,7 +104,10 @@ fn updates_see_their_own_writes_and_survive(open: Open) {
     let store = open(directory.path());
     let view = store.view().unwrap();
     assert_eq!(view.count().unwrap(), 1);
-    assert!(same(&view.row(&view.row_ids().unwrap()[0]).unwrap(), &second));
+    assert!(same(
+        &view.row(&view.row_ids().unwrap()[0]).unwrap(),
+        &second
+    ));
 }
 
 fn a_view_stays_as_it_was(open: Open) {
@@ -118,16 +126,30 @@ fn progress_is_kept_until_the_end(open: Open) {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let (source, other) = (SourceId([1; 32]), SourceId([2; 32]));
-    let progress =
-        ImportProgress { bytes: 1, items: 2, lines: 3, added: 4, updated: 5, unchanged: 6, refused: 7 };
-    store.update(&mut |update| update.note_import(&source, Some(&progress))).unwrap();
+    let progress = ImportProgress {
+        bytes: 1,
+        items: 2,
+        lines: 3,
+        added: 4,
+        updated: 5,
+        unchanged: 6,
+        refused: 7,
+    };
+    store
+        .update(&mut |update| update.note_import(&source, Some(&progress)))
+        .unwrap();
     drop(store);
     let store = open(directory.path());
     let view = store.view().unwrap();
     assert_eq!(view.import_progress(&source).unwrap(), Some(progress));
     assert_eq!(view.import_progress(&other).unwrap(), None);
-    store.update(&mut |update| update.note_import(&source, None)).unwrap();
-    assert_eq!(store.view().unwrap().import_progress(&source).unwrap(), None);
+    store
+        .update(&mut |update| update.note_import(&source, None))
+        .unwrap();
+    assert_eq!(
+        store.view().unwrap().import_progress(&source).unwrap(),
+        None
+    );
 }
 
 fn nothing_is_in_the_clear(open: Open) {
@@ -138,7 +160,12 @@ fn nothing_is_in_the_clear(open: Open) {
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         for canary in ["contract-4711", "canary content"] {
-            assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{canary}");
+            assert!(
+                !bytes
+                    .windows(canary.len())
+                    .any(|window| window == canary.as_bytes()),
+                "{canary}"
+            );
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::csi::Csi;
 use redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, TableDefinition, WriteTransaction,
 };
 
 use super::{ImportProgress, Row, RowId, SourceId, Store, StoreError, StoreKeys, Update, View};
@@ -43,10 +43,15 @@ impl EmbeddedStore {
             .mode(PRIVATE)
             .open(path)
             .map_err(|error| StoreError::Engine(redb::Error::Io(error)))?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
-            other => StoreError::Engine(other.into()),
-        })?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
+                    path: path.to_owned(),
+                },
+                other => StoreError::Engine(other.into()),
+            })?;
         let store = Self { database, keys };
         store.check(path.to_owned())?;
         Ok(store)
@@ -60,17 +65,26 @@ impl EmbeddedStore {
             transaction.open_table(ROWS).map_err(engine)?;
             transaction.open_table(IMPORTS).map_err(engine)?;
             let mut meta = transaction.open_table(META).map_err(engine)?;
-            let version = meta.get("version").map_err(engine)?.map(|value| value.value().to_vec());
+            let version = meta
+                .get("version")
+                .map_err(engine)?
+                .map(|value| value.value().to_vec());
             match version {
                 None => {
-                    meta.insert("version", VERSION.to_be_bytes().as_slice()).map_err(engine)?;
-                    meta.insert("key", self.keys.check().as_slice()).map_err(engine)?;
+                    meta.insert("version", VERSION.to_be_bytes().as_slice())
+                        .map_err(engine)?;
+                    meta.insert("key", self.keys.check().as_slice())
+                        .map_err(engine)?;
                 }
                 Some(version) => {
                     let version: [u8; 8] = version.try_into().map_err(|_| StoreError::Corrupt)?;
                     let found = u64::from_be_bytes(version);
                     if found != VERSION {
-                        return Err(StoreError::Version { path, expected: VERSION, found });
+                        return Err(StoreError::Version {
+                            path,
+                            expected: VERSION,
+                            found,
+                        });
                     }
                     let key = meta.get("key").map_err(engine)?;
                     if key.is_none_or(|key| key.value() != self.keys.check()) {
@@ -93,10 +107,16 @@ impl Store for EmbeddedStore {
         }))
     }
 
-    fn update(&self, change: &mut dyn FnMut(&mut dyn Update) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    fn update(
+        &self,
+        change: &mut dyn FnMut(&mut dyn Update) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         // Dropped without a commit, the transaction never was.
         let transaction = self.database.begin_write().map_err(engine)?;
-        change(&mut EmbeddedUpdate { transaction: &transaction, keys: &self.keys })?;
+        change(&mut EmbeddedUpdate {
+            transaction: &transaction,
+            keys: &self.keys,
+        })?;
         transaction.commit().map_err(engine)
     }
 }
@@ -122,12 +142,20 @@ impl View for EmbeddedView<'_> {
     }
 
     fn row(&self, id: &RowId) -> Result<Row, StoreError> {
-        let sealed = self.rows.get(id.as_bytes()).map_err(engine)?.ok_or(StoreError::Missing)?;
+        let sealed = self
+            .rows
+            .get(id.as_bytes())
+            .map_err(engine)?
+            .ok_or(StoreError::Missing)?;
         self.keys.open(id, sealed.value())
     }
 
     fn import_progress(&self, source: &SourceId) -> Result<Option<ImportProgress>, StoreError> {
-        Ok(self.imports.get(&source.0).map_err(engine)?.map(|fields| ImportProgress::from_fields(fields.value())))
+        Ok(self
+            .imports
+            .get(&source.0)
+            .map_err(engine)?
+            .map(|fields| ImportProgress::from_fields(fields.value())))
     }
 }
 
@@ -141,21 +169,30 @@ impl Update for EmbeddedUpdate<'_> {
         let id = self.keys.row_id(csi);
         let rows = self.transaction.open_table(ROWS).map_err(engine)?;
         let sealed = rows.get(id.as_bytes()).map_err(engine)?;
-        sealed.map(|sealed| self.keys.open(&id, sealed.value())).transpose()
+        sealed
+            .map(|sealed| self.keys.open(&id, sealed.value()))
+            .transpose()
     }
 
     fn put(&mut self, row: &Row) -> Result<(), StoreError> {
         let id = self.keys.row_id(&row.csi);
         let sealed = self.keys.seal(&id, row)?;
         let mut rows = self.transaction.open_table(ROWS).map_err(engine)?;
-        rows.insert(id.as_bytes(), sealed.as_slice()).map_err(engine)?;
+        rows.insert(id.as_bytes(), sealed.as_slice())
+            .map_err(engine)?;
         Ok(())
     }
 
-    fn note_import(&mut self, source: &SourceId, progress: Option<&ImportProgress>) -> Result<(), StoreError> {
+    fn note_import(
+        &mut self,
+        source: &SourceId,
+        progress: Option<&ImportProgress>,
+    ) -> Result<(), StoreError> {
         let mut imports = self.transaction.open_table(IMPORTS).map_err(engine)?;
         match progress {
-            Some(progress) => imports.insert(&source.0, progress.to_fields()).map_err(engine)?,
+            Some(progress) => imports
+                .insert(&source.0, progress.to_fields())
+                .map_err(engine)?,
             None => imports.remove(&source.0).map_err(engine)?,
         };
         Ok(())
@@ -164,12 +201,28 @@ impl Update for EmbeddedUpdate<'_> {
 
 impl ImportProgress {
     fn to_fields(self) -> [u64; 7] {
-        let Self { bytes, items, lines, added, updated, unchanged, refused } = self;
+        let Self {
+            bytes,
+            items,
+            lines,
+            added,
+            updated,
+            unchanged,
+            refused,
+        } = self;
         [bytes, items, lines, added, updated, unchanged, refused]
     }
 
     fn from_fields([bytes, items, lines, added, updated, unchanged, refused]: [u64; 7]) -> Self {
-        Self { bytes, items, lines, added, updated, unchanged, refused }
+        Self {
+            bytes,
+            items,
+            lines,
+            added,
+            updated,
+            unchanged,
+            refused,
+        }
     }
 }
 

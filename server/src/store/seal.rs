@@ -46,7 +46,8 @@ impl StoreKeys {
     /// The name of an identifier's row.
     pub fn row_id(&self, csi: &Csi) -> RowId {
         // HMAC takes keys of any length.
-        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.index.as_ref()).expect("any key length");
+        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.index.as_ref())
+            .expect("any key length");
         mac.update(csi.canonical().as_bytes());
         RowId(mac.finalize().into_bytes().into())
     }
@@ -61,16 +62,30 @@ impl StoreKeys {
         plain.extend_from_slice(row.salt.as_bytes());
         plain.extend_from_slice(&row.bundle);
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let payload = Payload { msg: &plain, aad: id.as_bytes() };
+        let payload = Payload {
+            msg: &plain,
+            aad: id.as_bytes(),
+        };
         // The only failure is a message of more than 256 GiB.
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| StoreError::Corrupt)?;
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| StoreError::Corrupt)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
     pub(super) fn open(&self, id: &RowId, sealed: &[u8]) -> Result<Row, StoreError> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(StoreError::Corrupt)?;
-        let payload = Payload { msg: sealed, aad: id.as_bytes() };
-        let plain = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| StoreError::Corrupt)?;
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(StoreError::Corrupt)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: id.as_bytes(),
+        };
+        let plain = self
+            .cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| StoreError::Corrupt)?;
         parse(&Zeroizing::new(plain)).ok_or(StoreError::Corrupt)
     }
 }
@@ -89,7 +104,8 @@ fn parse(plain: &[u8]) -> Option<Row> {
 fn expand(kdf: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     // RFC 5869 §2.3: the only failure is more than 255 hashes of output.
-    kdf.expand(label, key.as_mut()).expect("32 bytes are one hash");
+    kdf.expand(label, key.as_mut())
+        .expect("32 bytes are one hash");
     key
 }
 
@@ -107,7 +123,11 @@ mod tests {
 
     fn row(digits: u32, bundle: Vec<u8>) -> Row {
         let csi = Csi::parse(&format!("someone{digits}@example.org")).unwrap();
-        Row { csi, bundle: Zeroizing::new(bundle), salt: Salt::from_bytes(rand::random()) }
+        Row {
+            csi,
+            bundle: Zeroizing::new(bundle),
+            salt: Salt::from_bytes(rand::random()),
+        }
     }
 
     proptest! {

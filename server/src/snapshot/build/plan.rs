@@ -35,7 +35,12 @@ pub(super) fn plan(records: &Records) -> Result<Plan, BuildError> {
     let mut candidates = candidates(records);
     candidates.sort_by_key(|candidate| candidate.weight);
     let mut best: Option<(u64, Plan)> = None;
-    for Candidate { rows, mut columns, weight } in candidates {
+    for Candidate {
+        rows,
+        mut columns,
+        weight,
+    } in candidates
+    {
         if best.as_ref().is_some_and(|(least, _)| weight >= *least) {
             break;
         }
@@ -44,30 +49,54 @@ pub(super) fn plan(records: &Records) -> Result<Plan, BuildError> {
             if best.as_ref().is_some_and(|(least, _)| weight >= *least) {
                 break;
             }
-            match place(records.located(), layout.columns(), layout.capacity() as u32) {
+            match place(
+                records.located(),
+                layout.columns(),
+                layout.capacity() as u32,
+            ) {
                 Ok(placement) => {
-                    best = Some((weight, Plan { params, layout, placement }));
+                    best = Some((
+                        weight,
+                        Plan {
+                            params,
+                            layout,
+                            placement,
+                        },
+                    ));
                     break;
                 }
                 Err(PlacementError::DoesNotFit { .. }) => {
-                    columns = (columns + columns * GROWTH_PERCENT / 100 + 1).next_multiple_of(DEGREE);
+                    columns =
+                        (columns + columns * GROWTH_PERCENT / 100 + 1).next_multiple_of(DEGREE);
                 }
                 Err(other) => return Err(other.into()),
             }
         }
     }
-    best.map(|(_, plan)| plan).ok_or(ParamsError::TooLarge { bytes: records.bytes() }.into())
+    best.map(|(_, plan)| plan).ok_or(
+        ParamsError::TooLarge {
+            bytes: records.bytes(),
+        }
+        .into(),
+    )
 }
 
 fn candidates(records: &Records) -> Vec<Candidate> {
     let lengths = (DEGREE.ilog2()..=MAX_ROWS.ilog2()).map(|bits| 1 << bits);
     let candidate = |rows| {
         // A footer's length follows from the number of columns: with the longest.
-        let (_, smallest) = shape(MAX_COLUMNS, rows, records).or_else(|| shape(DEGREE, rows, records))?;
+        let (_, smallest) =
+            shape(MAX_COLUMNS, rows, records).or_else(|| shape(DEGREE, rows, records))?;
         let columns = columns_for(records.bytes(), smallest.capacity() as u32);
-        let columns = usize::try_from(columns).ok()?.checked_next_multiple_of(DEGREE)?;
+        let columns = usize::try_from(columns)
+            .ok()?
+            .checked_next_multiple_of(DEGREE)?;
         let (params, _) = shape(columns, rows, records)?;
-        Some(Candidate { rows, columns, weight: params.costs().weight() })
+        Some(Candidate {
+            rows,
+            columns,
+            weight: params.costs().weight(),
+        })
     };
     lengths.filter_map(candidate).collect()
 }

@@ -36,14 +36,18 @@ impl Records {
         key: &OprfKey,
         stage: &Stage,
     ) -> Result<Self, BuildError> {
-        let (mut rows, mut located) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        let (mut rows, mut located) =
+            (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for chunk in ids.chunks(CHUNK_ROWS) {
             let evaluated = chunk.par_iter().map(|id| {
                 let row = view.row(id)?;
                 let output = key.evaluate(&row.csi)?;
                 let locator = output.locator();
                 // Bundles have at most 16 KiB.
-                Ok(((*id, output), (locator, sealed_len(row.bundle.len()) as u32)))
+                Ok((
+                    (*id, output),
+                    (locator, sealed_len(row.bundle.len()) as u32),
+                ))
             });
             let evaluated: Vec<_> = evaluated.collect::<Result<_, BuildError>>()?;
             for (row, place) in evaluated {
@@ -61,12 +65,19 @@ impl Records {
 
     /// Bytes that all take in buckets.
     pub(super) fn bytes(&self) -> u64 {
-        self.located.iter().map(|(_, bytes)| u64::from(*bytes)).sum()
+        self.located
+            .iter()
+            .map(|(_, bytes)| u64::from(*bytes))
+            .sum()
     }
 
     /// Bytes of the longest.
     pub(super) fn longest(&self) -> usize {
-        self.located.iter().map(|(_, bytes)| *bytes as usize).max().unwrap_or(0)
+        self.located
+            .iter()
+            .map(|(_, bytes)| *bytes as usize)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Frees what only the choice of a shape needs.
@@ -103,7 +114,10 @@ impl Records {
         for (bucket, (_, length)) in placement.buckets.iter().zip(&self.located) {
             bytes[bucket.as_u32() as usize] += u64::from(*length);
         }
-        (0u32..).zip(bytes).max_by_key(|(_, bytes)| *bytes).map_or(0, |(bucket, _)| bucket)
+        (0u32..)
+            .zip(bytes)
+            .max_by_key(|(_, bytes)| *bytes)
+            .map_or(0, |(bucket, _)| bucket)
     }
 
     /// Seals the records of a bucket and encodes it.
@@ -121,7 +135,12 @@ impl Records {
             Ok(SealedRecord::seal(output, row.salt, &row.bundle)?)
         });
         let sealed: Vec<SealedRecord> = sealed.collect::<Result<_, BuildError>>()?;
-        Ok(bucket::encode(layout, BucketIndex::new(column), seed, &sealed)?)
+        Ok(bucket::encode(
+            layout,
+            BucketIndex::new(column),
+            seed,
+            &sealed,
+        )?)
     }
 }
 
