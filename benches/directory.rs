@@ -33,8 +33,10 @@ fn records() -> Vec<(OprfOutput, SealedRecord)> {
 
 fn bucket_building(criterion: &mut Criterion) {
     let records = records();
-    let located: Vec<_> =
-        records.iter().map(|(o, r)| (o.locator(), r.entry_len() as u32)).collect();
+    let located: Vec<_> = records
+        .iter()
+        .map(|(o, r)| (o.locator(), r.entry_len() as u32))
+        .collect();
     let bytes: u64 = located.iter().map(|(_, len)| u64::from(*len)).sum();
     let layout = BucketLayout::new(BUCKET_BYTES, 2048).expect("a layout");
     let columns = columns_for(bytes, layout.capacity() as u32) as u32;
@@ -80,7 +82,10 @@ fn encode(
 /// A whole import into a fresh store, durable commit included.
 fn import(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (file, trust) = (directory.path().join("sample"), directory.path().join("trust"));
+    let (file, trust) = (
+        directory.path().join("sample"),
+        directory.path().join("trust"),
+    );
     let now = UnixTime::now();
     sample::run(&SampleArgs {
         count: IMPORTED,
@@ -101,16 +106,27 @@ fn import(criterion: &mut Criterion) {
         bencher.iter_batched(
             || {
                 next += 1;
-                let options = InitOptions { trust: Some(trust.clone()), listen: None };
+                let options = InitOptions {
+                    trust: Some(trust.clone()),
+                    listen: None,
+                };
                 let root = directory.path().join(format!("dp{next}"));
                 let data = DataDir::init(&root, &options).expect("a data directory");
-                (data.store().expect("a store"), data.trust().expect("a trust list"))
+                (
+                    data.store().expect("a store"),
+                    data.trust().expect("a trust list"),
+                )
             },
             |(store, trust)| {
                 let mut refused = Vec::new();
                 let report = &mut refused;
                 let progress = Progress::Silent;
-                let options = ImportOptions { trust: &trust, now, progress, report };
+                let options = ImportOptions {
+                    trust: &trust,
+                    now,
+                    progress,
+                    report,
+                };
                 let summary = import::run(&store, &file, options).expect("an import");
                 assert_eq!(summary.counts.items, IMPORTED as u64);
                 assert!(refused.is_empty());

@@ -8,8 +8,8 @@ use pir_core::database::DatabaseView;
 use pir_core::packing::{self, PackingView};
 use pir_core::params::{Params, plan};
 use pir_core::query::Batch;
-use pir_core::setup::{self, Preprocessed, Setup, Workspace};
 use pir_core::scan;
+use pir_core::setup::{self, Preprocessed, Setup, Workspace};
 
 use benches::fixture;
 
@@ -57,7 +57,9 @@ fn stages(criterion: &mut Criterion, view: DatabaseView<'_>) {
     let mut packing = vec![0; params.costs().packing_bytes / params.groups() / 4];
     let mut group = criterion.benchmark_group("set-up of a group");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes((params.database_bytes() / params.groups()) as u64));
+    group.throughput(Throughput::Bytes(
+        (params.database_bytes() / params.groups()) as u64,
+    ));
     group.bench_function("hint: row masks", |bencher| {
         bencher.iter(|| setup.row_masks(0, &mut workspace).expect("uniform rows"));
     });
@@ -77,10 +79,19 @@ fn client(criterion: &mut Criterion, view: DatabaseView<'_>, preprocessed: &Prep
     let (queries, pending) = fixture::queries(params, &[77]).expect("a query");
     drop(pending);
     let server = pir_core::server::Server::new(view, preprocessed.packing.as_slice());
-    let answer = server.and_then(|s| s.answer(&queries)).expect("an answer").remove(0);
+    let answer = server
+        .and_then(|s| s.answer(&queries))
+        .expect("an answer")
+        .remove(0);
     group.bench_function("decryption", |bencher| {
         bencher.iter_batched(
-            || client.prepare(ColumnIndex::from(77)).expect("a query").send().1,
+            || {
+                client
+                    .prepare(ColumnIndex::from(77))
+                    .expect("a query")
+                    .send()
+                    .1
+            },
             |pending| pending.decrypt(&preprocessed.hint, &answer),
             criterion::BatchSize::SmallInput,
         );

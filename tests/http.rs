@@ -27,9 +27,18 @@ impl Http {
         })
     }
 
-    async fn send(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Response> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<Response> {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        let request = request.bearer_auth(&self.key).header("content-type", kind).body(body);
+        let request = request
+            .bearer_auth(&self.key)
+            .header("content-type", kind)
+            .body(body);
         Ok(request.send().await?)
     }
 }
@@ -37,7 +46,11 @@ impl Http {
 /// Checks that a response is the problem document of a type.
 async fn is_problem(response: Response, expected: ProblemType) -> Result<Problem> {
     let status = response.status().as_u16();
-    assert_eq!(response.headers()["content-type"], media::PROBLEM, "{expected:?}");
+    assert_eq!(
+        response.headers()["content-type"],
+        media::PROBLEM,
+        "{expected:?}"
+    );
     let problem = Problem::from_json(&response.bytes().await?)?;
     assert_eq!((problem.kind, status), (expected, expected.status()));
     Ok(problem)
@@ -52,39 +65,116 @@ async fn bad_requests_get_problem_documents() -> Result<()> {
     let length = snapshot.params().costs().upload_bytes;
 
     let cases = [
-        (Method::GET, "/nowhere", "", Vec::new(), ProblemType::NotFound),
-        (Method::POST, wire::MANIFEST_PATH, "", Vec::new(), ProblemType::MethodNotAllowed),
-        (Method::POST, wire::OPRF_PATH, media::CBOR, Vec::new(), ProblemType::MalformedRequest),
-        (Method::POST, wire::OPRF_PATH, media::CBOR, vec![0xff; 40], ProblemType::MalformedRequest),
-        (Method::POST, wire::OPRF_PATH, "text/plain", vec![0xa0], ProblemType::UnsupportedMediaType),
-        (Method::POST, wire::OPRF_PATH, media::CBOR, vec![0; 1 << 20], ProblemType::PayloadTooLarge),
-        (Method::POST, query.as_str(), media::QUERY, vec![0; length - 1], ProblemType::MalformedRequest),
-        (Method::POST, query.as_str(), media::QUERY, vec![0; length + 1], ProblemType::PayloadTooLarge),
-        (Method::POST, query.as_str(), media::QUERY, vec![0; length], ProblemType::MalformedRequest),
-        (Method::POST, query.as_str(), media::CBOR, vec![0; length], ProblemType::UnsupportedMediaType),
+        (
+            Method::GET,
+            "/nowhere",
+            "",
+            Vec::new(),
+            ProblemType::NotFound,
+        ),
+        (
+            Method::POST,
+            wire::MANIFEST_PATH,
+            "",
+            Vec::new(),
+            ProblemType::MethodNotAllowed,
+        ),
+        (
+            Method::POST,
+            wire::OPRF_PATH,
+            media::CBOR,
+            Vec::new(),
+            ProblemType::MalformedRequest,
+        ),
+        (
+            Method::POST,
+            wire::OPRF_PATH,
+            media::CBOR,
+            vec![0xff; 40],
+            ProblemType::MalformedRequest,
+        ),
+        (
+            Method::POST,
+            wire::OPRF_PATH,
+            "text/plain",
+            vec![0xa0],
+            ProblemType::UnsupportedMediaType,
+        ),
+        (
+            Method::POST,
+            wire::OPRF_PATH,
+            media::CBOR,
+            vec![0; 1 << 20],
+            ProblemType::PayloadTooLarge,
+        ),
+        (
+            Method::POST,
+            query.as_str(),
+            media::QUERY,
+            vec![0; length - 1],
+            ProblemType::MalformedRequest,
+        ),
+        (
+            Method::POST,
+            query.as_str(),
+            media::QUERY,
+            vec![0; length + 1],
+            ProblemType::PayloadTooLarge,
+        ),
+        (
+            Method::POST,
+            query.as_str(),
+            media::QUERY,
+            vec![0; length],
+            ProblemType::MalformedRequest,
+        ),
+        (
+            Method::POST,
+            query.as_str(),
+            media::CBOR,
+            vec![0; length],
+            ProblemType::UnsupportedMediaType,
+        ),
     ];
     for (method, path, kind, body, expected) in cases {
         let bytes = body.len();
         let response = http.send(method, path, kind, body).await?;
-        is_problem(response, expected).await.map_err(|e| e.context(format!("{path}, {bytes} bytes")))?;
+        is_problem(response, expected)
+            .await
+            .map_err(|e| e.context(format!("{path}, {bytes} bytes")))?;
     }
 
     // Another snapshot: gone, with a pointer to the one that is served.
     let other = wire::query_path(&"00".repeat(32).parse()?);
-    let response = http.send(Method::POST, &other, media::QUERY, vec![0; length]).await?;
+    let response = http
+        .send(Method::POST, &other, media::QUERY, vec![0; length])
+        .await?;
     let problem = is_problem(response, ProblemType::SnapshotGone).await?;
     assert_eq!(problem.current_snapshot, Some(snapshot.id()));
 
     // Nobody, and somebody with another key.
     let url = format!("{}{}", http.base, wire::OPRF_PATH);
-    let post = || http.client.post(&url).header("content-type", media::CBOR).body(vec![0xa0]);
+    let post = || {
+        http.client
+            .post(&url)
+            .header("content-type", media::CBOR)
+            .body(vec![0xa0])
+    };
     is_problem(post().send().await?, ProblemType::Unauthorized).await?;
-    is_problem(post().bearer_auth("x".repeat(43)).send().await?, ProblemType::Unauthorized).await?;
+    is_problem(
+        post().bearer_auth("x".repeat(43)).send().await?,
+        ProblemType::Unauthorized,
+    )
+    .await?;
 
-    let live = http.send(Method::GET, wire::LIVE_PATH, "", Vec::new()).await?;
+    let live = http
+        .send(Method::GET, wire::LIVE_PATH, "", Vec::new())
+        .await?;
     assert_eq!(live.status(), StatusCode::OK);
     assert_eq!(live.version(), Version::HTTP_2);
-    let ready = http.send(Method::GET, wire::READY_PATH, "", Vec::new()).await?;
+    let ready = http
+        .send(Method::GET, wire::READY_PATH, "", Vec::new())
+        .await?;
     assert_eq!(ready.status(), StatusCode::OK);
     provider.stop().await
 }
@@ -99,7 +189,11 @@ async fn plain_http_and_old_tls_are_refused() -> Result<()> {
         .tls_certs_only([reqwest::Certificate::from_pem(&std::fs::read(path)?)?])
         .tls_version_max(reqwest::tls::Version::TLS_1_2)
         .build()?;
-    let url = format!("https://localhost:{}{}", provider.address.port(), wire::LIVE_PATH);
+    let url = format!(
+        "https://localhost:{}{}",
+        provider.address.port(),
+        wire::LIVE_PATH
+    );
     assert!(old.get(&url).send().await.is_err());
     provider.stop().await
 }

@@ -163,7 +163,9 @@ async fn observed(
 /// address alone, encoded, and hashed.
 fn traces(csi: &Csi) -> Vec<String> {
     let canonical = csi.canonical();
-    let bare = canonical.split_once(':').map_or(canonical, |(_, bare)| bare);
+    let bare = canonical
+        .split_once(':')
+        .map_or(canonical, |(_, bare)| bare);
     let mut traces = Vec::new();
     for form in [canonical, bare, bare.trim_start_matches('+')] {
         let bytes = form.as_bytes();
@@ -200,12 +202,22 @@ async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
     // one whose record the client can't verify.
     let records = &provider.directory.records;
     let of = |wanted: fn(&Lookup) -> bool| {
-        let found = records.iter().filter(|r| provider.directory.expected(r).is_ok_and(|l| wanted(&l)));
+        let found = records
+            .iter()
+            .filter(|r| provider.directory.expected(r).is_ok_and(|l| wanted(&l)));
         found.map(|r| r.csi.clone()).take(3).collect::<Vec<_>>()
     };
     let mut kinds: Vec<(&str, Vec<Csi>, Option<TrustList>)> = vec![
-        ("one mapping", of(|l| matches!(l, Lookup::Mappings(m) if m.len() == 1)), None),
-        ("several", of(|l| matches!(l, Lookup::Mappings(m) if m.len() > 1)), None),
+        (
+            "one mapping",
+            of(|l| matches!(l, Lookup::Mappings(m) if m.len() == 1)),
+            None,
+        ),
+        (
+            "several",
+            of(|l| matches!(l, Lookup::Mappings(m) if m.len() > 1)),
+            None,
+        ),
         ("opted out", of(|l| matches!(l, Lookup::OptedOut)), None),
         ("no mapping", of(|l| matches!(l, Lookup::NoMapping)), None),
         ("absent", absent, None),
@@ -228,7 +240,10 @@ async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
     );
     assert_eq!(reference[3].0, SENDER);
     assert!(reference.iter().all(|seen| seen.2 == 200), "{reference:?}");
-    assert!(reference[3].3 > 25_000 && reference[3].4 > 1000, "{reference:?}");
+    assert!(
+        reference[3].3 > 25_000 && reference[3].4 > 1000,
+        "{reference:?}"
+    );
 
     let mut logged = everything_so_far;
     let mut looked_up = vec![records[0].csi.clone()];
@@ -250,11 +265,17 @@ async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
 
     // The capture works at every level and holds lines of server and client.
     for level in ["TRACE", "DEBUG", "INFO"] {
-        assert!(logged.contains(&format!("\"level\":\"{level}\"")), "no {level} line");
+        assert!(
+            logged.contains(&format!("\"level\":\"{level}\"")),
+            "no {level} line"
+        );
     }
     for csi in &looked_up {
         for trace in traces(csi) {
-            assert!(!logged.contains(&trace), "a trace of an identifier was logged");
+            assert!(
+                !logged.contains(&trace),
+                "a trace of an identifier was logged"
+            );
         }
     }
     Ok(())

@@ -108,9 +108,15 @@ mod tests {
         let seed = CrsSeed::derive(b"known answer", 7);
         let query = seed.uniform::<ScanPrime>("query mask", 3);
         let masks = KeyMasks::derive(&seed, KeySwitch::Conjugation);
-        assert_eq!(query.values()[..3], [1_036_411_286, 548_378_400, 169_323_975]);
+        assert_eq!(
+            query.values()[..3],
+            [1_036_411_286, 548_378_400, 169_323_975]
+        );
         assert_eq!(masks.pack.values()[..3], [5_626_943, 719_857, 230_851]);
-        assert_eq!(masks.special.values()[..3], [122_707_833, 69_925_150, 14_946_085]);
+        assert_eq!(
+            masks.special.values()[..3],
+            [122_707_833, 69_925_150, 14_946_085]
+        );
     }
 
     #[test]

@@ -164,7 +164,11 @@ pub struct Packed {
 #[must_use]
 pub fn pack(backend: Backend, matrices: PackingView<'_>, batch: Batch<'_>) -> Vec<Packed> {
     let queries = batch.queries();
-    assert_eq!(&matrices.params, batch.params(), "queries for other matrices");
+    assert_eq!(
+        &matrices.params,
+        batch.params(),
+        "queries for other matrices"
+    );
     let pack = residue::<PackPrime>(backend, matrices, queries, 0, |key| key.pack.values());
     let special =
         residue::<SpecialPrime>(backend, matrices, queries, 1, |key| key.special.values());

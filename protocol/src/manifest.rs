@@ -57,7 +57,8 @@ pub struct Manifest {
     pub filler_seed: FillerSeed,
     /// Root of the tree over the buckets.
     pub merkle_root: Hash,
-    /// The database file.
+    /// The database as the server scans it. It is large, so its digest is
+    /// `SHA3-256("sotto/v1/chunked" ‖ bytes as u64 BE ‖ SHA3-256 of each MiB)`.
     pub database: Artifact,
     /// The hint, as in [`SnapshotHint`](crate::hint::SnapshotHint).
     pub hint: Artifact,
@@ -95,7 +96,7 @@ pub struct BuildId(pub [u8; 16]);
 /// A published file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Artifact {
-    /// SHA3-256 of the whole file.
+    /// SHA3-256 of the whole file, unless its field says how else.
     pub digest: Hash,
     /// Its length in bytes.
     pub bytes: u64,

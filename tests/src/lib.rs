@@ -89,7 +89,11 @@ impl Directory {
                 report: &mut refused,
             },
         )?;
-        ensure!(refused.is_empty(), "refused: {}", String::from_utf8_lossy(&refused));
+        ensure!(
+            refused.is_empty(),
+            "refused: {}",
+            String::from_utf8_lossy(&refused)
+        );
         ensure!(summary.counts.items == count as u64, "imported {summary:?}");
         let api_key = api_key.as_str().to_owned();
         let directory = Self {
@@ -153,7 +157,12 @@ impl Directory {
     pub fn expected(&self, record: &SampleRecord) -> Result<Lookup> {
         let bundle = record.bundle()?;
         let now = UnixTime::now();
-        Ok(protocol::bundle::evaluate(Some(&bundle), &record.csi, self.trust(), now))
+        Ok(protocol::bundle::evaluate(
+            Some(&bundle),
+            &record.csi,
+            self.trust(),
+            now,
+        ))
     }
 
     /// Serves the published snapshot.
@@ -225,7 +234,9 @@ impl Provider {
         let snapshot = self.snapshot();
         let hint = SnapshotHint::decode(snapshot.hint())?;
         let output = self.directory.data.oprf_key()?.evaluate(csi)?;
-        Ok(hint.pilots.bucket_of(&output.locator(), snapshot.manifest().pir.columns))
+        Ok(hint
+            .pilots
+            .bucket_of(&output.locator(), snapshot.manifest().pir.columns))
     }
 
     /// Stops serving; waits until every request is answered.

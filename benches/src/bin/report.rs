@@ -30,6 +30,9 @@ struct Args {
     /// Where to write the figures as JSON.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// The commit that is measured, for the record.
+    #[arg(long)]
+    commit: Option<String>,
     /// Runs of each measurement; the median counts.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -38,6 +41,8 @@ struct Args {
 #[derive(Serialize)]
 struct Report {
     date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
     machine: String,
     backend: String,
     db_mib: u64,
@@ -160,6 +165,7 @@ fn measure(args: &Args) -> Result<Report> {
     let widths = params.widths();
     Ok(Report {
         date: jiff::Timestamp::now().to_string(),
+        commit: args.commit.clone(),
         machine: machine(),
         backend: backend.to_string(),
         db_mib: (params.database_bytes() >> 20) as u64,

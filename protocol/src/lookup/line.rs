@@ -46,12 +46,18 @@ impl<'a> AnswerLine<'a> {
             Lookup::OptedOut => Outcome::OptedOut,
             Lookup::Unverifiable(reason) => Outcome::Unverifiable { reason: *reason },
         };
-        Self { identifier: csi.canonical(), outcome }
+        Self {
+            identifier: csi.canonical(),
+            outcome,
+        }
     }
 
     /// Of a lookup that failed, or could not begin.
     pub fn failed(identifier: &'a str, error: &'a str) -> Self {
-        Self { identifier, outcome: Outcome::Error { error } }
+        Self {
+            identifier,
+            outcome: Outcome::Error { error },
+        }
     }
 
     /// The line, without its end.
@@ -85,7 +91,11 @@ mod tests {
             )
         );
         assert_eq!(
-            line(Lookup::Mappings(vec![Mapping::example(1, 7, &["a.example"])])),
+            line(Lookup::Mappings(vec![Mapping::example(
+                1,
+                7,
+                &["a.example"]
+            )])),
             concat!(
                 r#"{"identifier":"mailto:someone@example.org","result":"mappings","mappings":["#,
                 r#"{"id":"01010101010101010101010101010101","seq":7,"#,

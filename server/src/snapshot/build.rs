@@ -1,6 +1,7 @@
 //! Builds a snapshot from the store and publishes it.
 
 mod plan;
+mod publish;
 mod records;
 
 use std::ops::Range;
@@ -10,30 +11,26 @@ use std::time::Instant;
 
 use pir_core::crs::CrsSeed;
 use pir_core::database::{DatabaseView, write_column_tails, write_columns};
-use pir_core::params::{Params, ParamsError, SET};
+use pir_core::params::{Params, ParamsError};
 use pir_core::setup::{self, Preprocessed};
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
-use protocol::hint::SnapshotHint;
-use protocol::manifest::{
-    Artifact, BuildId, Manifest, ManifestError, PirShape, SignedManifest, SnapshotId,
-};
+use protocol::manifest::{ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
 use protocol::oprf::{OprfError, OprfKey};
-use protocol::placement::{BucketIndex, Placement, PlacementError, group_count};
+use protocol::placement::{BucketIndex, Placement, PlacementError};
 use protocol::record::RecordError;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use rayon::prelude::*;
 use sha3::{Digest as _, Sha3_256};
 
-use super::{Facts, Fault, SnapshotError, current, file};
-use crate::digest;
+use super::{Facts, SnapshotError, current};
 use crate::durable::FileError;
-use crate::mapped::MappedFile;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
 use plan::Plan;
+use publish::{previous, publish};
 use records::Records;
 
 /// Rises when the provider changes its OPRF key. There is one key so far.
@@ -304,91 +301,6 @@ fn tiles(columns: usize, bytes_each: usize) -> impl Iterator<Item = Range<usize>
         .map(move |first| first..columns.min(first + together))
 }
 
-/// Writes the file and moves the pointer; gives the new and the previous id.
-fn publish(
-    directory: &Path,
-    built: Built,
-    facts: &Facts,
-    previous: Option<SignedManifest>,
-    options: &BuildOptions<'_>,
-) -> Result<(SnapshotId, Option<SnapshotId>), BuildError> {
-    let stage = options.progress.stage("digest", 0);
-    let packing: &[u8] = bytemuck::cast_slice(built.preprocessed.packing.as_slice());
-    let (database_digest, packing_digest) =
-        (digest::chunked(&built.database), digest::chunked(packing));
-    let merkle_root = built.cap.root();
-    let hint = SnapshotHint {
-        pir_hint: built.preprocessed.hint.encode(),
-        cap: built.cap,
-        pilots: built.placement.pilots,
-    }
-    .encode();
-    stage.finish(&format!("hint of {} bytes", hint.len()));
-
-    let widths = built.params.widths();
-    let pir = PirShape {
-        parameter_set: SET.name.to_owned(),
-        columns: built.layout.columns(),
-        bucket_bytes: built.layout.bucket_bytes() as u32,
-        // Validated parameters: widths of a few bits, a bound above 2^-32768.
-        query_bits: widths.query as u8,
-        mask_bits: widths.mask as u8,
-        body_bits: widths.body as u8,
-        failure_log2: built.params.failure_log2().ceil() as i16,
-    };
-    let database = Artifact {
-        digest: Hash::from_bytes(database_digest),
-        bytes: built.database.len() as u64,
-    };
-    let hint_artifact = Artifact {
-        digest: Hash::of(&hint),
-        bytes: hint.len() as u64,
-    };
-    let manifest = Manifest {
-        sequence: previous
-            .as_ref()
-            .map_or(0, |previous| previous.unverified().sequence)
-            + 1,
-        snapshot: SnapshotId::compute(&database.digest, &hint_artifact.digest, &pir, CRS_EPOCH),
-        build_id: BuildId(rand::random()),
-        published_at: options.now,
-        expires_at: options.now.saturating_add(options.lifetime_secs),
-        pir,
-        crs_epoch: CRS_EPOCH,
-        dp_key: options.provider.verifying_key(),
-        oprf_key: options.oprf.public_key(),
-        oprf_epoch: OPRF_EPOCH,
-        records: built.records as u64,
-        groups: group_count(built.records) as u64,
-        filler_seed: built.filler_seed,
-        merkle_root,
-        database,
-        hint: hint_artifact,
-        trust_list: Hash::from_bytes(options.trust.digest()),
-        previous: previous.as_ref().map(SignedManifest::digest),
-    };
-    let id = manifest.snapshot;
-    let signed = manifest.sign(options.provider)?;
-    let facts = serde_json::to_vec(facts)?;
-
-    let stage = options.progress.stage("write", 0);
-    let path = current::snapshot_path(directory, id);
-    file::write(
-        &path,
-        [signed.as_bytes(), &hint, &built.database, packing, &facts],
-        [
-            digest::chunked(signed.as_bytes()),
-            digest::chunked(&hint),
-            database_digest,
-            packing_digest,
-            digest::chunked(&facts),
-        ],
-    )?;
-    current::replace(directory, id)?;
-    stage.finish(&path.display().to_string());
-    Ok((id, previous.map(|previous| previous.unverified().snapshot)))
-}
-
 /// The seed of a provider's CRS: clients derive it from the key that they pin.
 pub fn crs_seed(provider: &VerifyingKey) -> CrsSeed {
     CrsSeed::derive(&provider.to_cose_key(), CRS_EPOCH)
@@ -402,25 +314,4 @@ fn filler_seed(provider: &VerifyingKey, attempt: u8) -> FillerSeed {
     hash.update(provider.to_cose_key());
     hash.update([attempt]);
     FillerSeed(hash.finalize().into())
-}
-
-/// The manifest of the published snapshot.
-fn previous(
-    directory: &Path,
-    provider: &VerifyingKey,
-) -> Result<Option<SignedManifest>, SnapshotError> {
-    let id = match current::read(directory) {
-        Err(SnapshotError::None { .. }) => return Ok(None),
-        id => id?,
-    };
-    let path = current::snapshot_path(directory, id);
-    let file = MappedFile::open(&path)?;
-    let read = || -> Result<SignedManifest, Fault> {
-        let signed = SignedManifest::from_bytes(file::read_manifest(file.bytes())?)?;
-        signed.verify(provider, signed.unverified().published_at)?;
-        Ok(signed)
-    };
-    read()
-        .map(Some)
-        .map_err(|fault| SnapshotError::Unusable { path, fault })
 }

@@ -4,8 +4,7 @@ use std::time::Instant;
 use protocol::wire;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -56,14 +55,10 @@ impl Serving {
     }
 
     async fn connect(&self, alpn: &[u8]) -> TlsStream<TcpStream> {
-        self.handshake(&TLS13, alpn).await.unwrap()
+        self.handshake(alpn).await.unwrap()
     }
 
-    async fn handshake(
-        &self,
-        version: &'static SupportedProtocolVersion,
-        alpn: &[u8],
-    ) -> std::io::Result<TlsStream<TcpStream>> {
+    async fn handshake(&self, alpn: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
         let pem = std::fs::read(shared().data.root().join("tls/cert.pem")).unwrap();
         let mut roots = RootCertStore::empty();
         roots
@@ -71,7 +66,7 @@ impl Serving {
             .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
+            .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -120,9 +115,9 @@ async fn only_tls_1_3_is_spoken() {
     let mut stream = serving.connect(b"http/1.1").await;
     let (_, session) = stream.get_ref();
     assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(session.protocol_version(), Some(ProtocolVersion::TLSv1_3));
     assert_eq!(ask(&mut stream, wire::READY_PATH).await, "HTTP/1.1 200 OK");
-    assert!(serving.handshake(&TLS12, b"http/1.1").await.is_err());
-    assert!(serving.handshake(&TLS13, b"spdy/3").await.is_err());
+    assert!(serving.handshake(b"spdy/3").await.is_err());
     let stream = serving.connect(b"h2").await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let mut plain = TcpStream::connect(serving.address).await.unwrap();

@@ -1,0 +1,121 @@
+//! From what was built to what is published.
+
+use std::path::Path;
+
+use pir_core::params::SET;
+use protocol::cose::VerifyingKey;
+use protocol::hint::SnapshotHint;
+use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SignedManifest, SnapshotId};
+use protocol::merkle::Hash;
+use protocol::placement::group_count;
+
+use super::{BuildError, BuildOptions, Built, CRS_EPOCH, OPRF_EPOCH};
+use crate::digest;
+use crate::mapped::MappedFile;
+use crate::snapshot::{Facts, Fault, SnapshotError, current, file};
+
+/// Writes the file and moves the pointer; gives the new and the previous id.
+pub(super) fn publish(
+    directory: &Path,
+    built: Built,
+    facts: &Facts,
+    previous: Option<SignedManifest>,
+    options: &BuildOptions<'_>,
+) -> Result<(SnapshotId, Option<SnapshotId>), BuildError> {
+    let stage = options.progress.stage("digest", 0);
+    let packing: &[u8] = bytemuck::cast_slice(built.preprocessed.packing.as_slice());
+    let (database_digest, packing_digest) =
+        (digest::chunked(&built.database), digest::chunked(packing));
+    let merkle_root = built.cap.root();
+    let hint = SnapshotHint {
+        pir_hint: built.preprocessed.hint.encode(),
+        cap: built.cap,
+        pilots: built.placement.pilots,
+    }
+    .encode();
+    stage.finish(&format!("hint of {} bytes", hint.len()));
+
+    let widths = built.params.widths();
+    let pir = PirShape {
+        parameter_set: SET.name.to_owned(),
+        columns: built.layout.columns(),
+        bucket_bytes: built.layout.bucket_bytes() as u32,
+        // Validated parameters: widths of a few bits, a bound above 2^-32768.
+        query_bits: widths.query as u8,
+        mask_bits: widths.mask as u8,
+        body_bits: widths.body as u8,
+        failure_log2: built.params.failure_log2().ceil() as i16,
+    };
+    let database = Artifact {
+        digest: Hash::from_bytes(database_digest),
+        bytes: built.database.len() as u64,
+    };
+    let hint_artifact = Artifact {
+        digest: Hash::of(&hint),
+        bytes: hint.len() as u64,
+    };
+    let manifest = Manifest {
+        sequence: previous
+            .as_ref()
+            .map_or(0, |previous| previous.unverified().sequence)
+            + 1,
+        snapshot: SnapshotId::compute(&database.digest, &hint_artifact.digest, &pir, CRS_EPOCH),
+        build_id: BuildId(rand::random()),
+        published_at: options.now,
+        expires_at: options.now.saturating_add(options.lifetime_secs),
+        pir,
+        crs_epoch: CRS_EPOCH,
+        dp_key: options.provider.verifying_key(),
+        oprf_key: options.oprf.public_key(),
+        oprf_epoch: OPRF_EPOCH,
+        records: built.records as u64,
+        groups: group_count(built.records) as u64,
+        filler_seed: built.filler_seed,
+        merkle_root,
+        database,
+        hint: hint_artifact,
+        trust_list: Hash::from_bytes(options.trust.digest()),
+        previous: previous.as_ref().map(SignedManifest::digest),
+    };
+    let id = manifest.snapshot;
+    let signed = manifest.sign(options.provider)?;
+    let facts = serde_json::to_vec(facts)?;
+
+    let stage = options.progress.stage("write", 0);
+    let path = current::snapshot_path(directory, id);
+    file::write(
+        &path,
+        [signed.as_bytes(), &hint, &built.database, packing, &facts],
+        [
+            digest::chunked(signed.as_bytes()),
+            digest::chunked(&hint),
+            database_digest,
+            packing_digest,
+            digest::chunked(&facts),
+        ],
+    )?;
+    current::replace(directory, id)?;
+    stage.finish(&path.display().to_string());
+    Ok((id, previous.map(|previous| previous.unverified().snapshot)))
+}
+
+/// The manifest of the published snapshot.
+pub(super) fn previous(
+    directory: &Path,
+    provider: &VerifyingKey,
+) -> Result<Option<SignedManifest>, SnapshotError> {
+    let id = match current::read(directory) {
+        Err(SnapshotError::None { .. }) => return Ok(None),
+        id => id?,
+    };
+    let path = current::snapshot_path(directory, id);
+    let file = MappedFile::open(&path)?;
+    let read = || -> Result<SignedManifest, Fault> {
+        let signed = SignedManifest::from_bytes(file::read_manifest(file.bytes())?)?;
+        signed.verify(provider, signed.unverified().published_at)?;
+        Ok(signed)
+    };
+    read()
+        .map(Some)
+        .map_err(|fault| SnapshotError::Unusable { path, fault })
+}
