@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pir_core::query::{self, Query};
 use pir_core::params::Params;
+use pir_core::query::{self, Query};
 
 static PARAMS: LazyLock<Params> = LazyLock::new(|| Params::new(2048, 2048).expect("valid shape"));
 
