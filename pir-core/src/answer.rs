@@ -17,17 +17,28 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(params: &Params, bodies: Vec<u32>) -> Self {
+    /// All bodies zero.
+    pub(crate) fn empty(params: &Params) -> Self {
         Self {
             params: *params,
-            bodies,
+            bodies: vec![0; params.rows()],
         }
+    }
+
+    /// Makes it one for `params`, with bodies to be overwritten.
+    pub(crate) fn reset(&mut self, params: &Params) {
+        self.params = *params;
+        self.bodies.resize(params.rows(), 0);
     }
 
     /// What it was made for.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    pub(crate) fn bodies_mut(&mut self) -> &mut [u32] {
+        &mut self.bodies
     }
 
     pub(crate) fn bodies(&self) -> &[u32] {

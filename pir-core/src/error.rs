@@ -64,6 +64,12 @@ pub enum Error {
         /// Queries that came.
         found: usize,
     },
+    /// This machine lacks a backend's instructions, or there is no such backend.
+    #[error("no such backend on this machine; it has: {available}")]
+    Backend {
+        /// The backends that there are, by name.
+        available: String,
+    },
     /// The operating system gave no randomness.
     #[error("the operating system's random generator failed")]
     Randomness,

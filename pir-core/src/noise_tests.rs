@@ -93,9 +93,9 @@ impl Prepared {
         let packed = packing::pack(Backend::detect(), view, batch);
         let secret = slots(pending);
         let mut noisy = Vec::new();
-        for (group, (packed, mask)) in packed.iter().zip(&self.masks).enumerate() {
+        for (group, mask) in self.masks.iter().enumerate() {
             let products = products[group * DEGREE..].iter();
-            let mut body = server::body(&self.params, packed, products);
+            let mut body = server::body(&self.params, &packed, group, 0, products);
             let mask = mask.clone().into_slots();
             let mut product = [0; DEGREE];
             pointwise::multiply::<PackPrime>(&mut product, mask.values(), secret.values());

@@ -12,15 +12,17 @@
 //! tiles in registers while it streams their lines.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
 
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::arch::{Avx512, Backend};
+use crate::arch::{Avx2, Avx512, Backend};
 use crate::params::Params;
-use crate::query::{Batch, Query, SwitchingKey};
+use crate::query::{Batch, MAX_BATCH, Query, SwitchingKey};
 use crate::ring::{DEGREE, ORBIT, PackPrime, Prime, SpecialPrime};
 
 // The stored matrices are read as they lie in memory.
@@ -111,169 +113,221 @@ impl<'a> PackingView<'a> {
 
 /// A key body as the kernels read it: each half of the slots twice in a row,
 /// so that every rotation is a window of d/2 elements.
+#[derive(Clone)]
 pub(crate) struct Windows {
     halves: [Box<[u32; 2 * ORBIT]>; 2],
 }
 
 impl Windows {
     pub(crate) fn new(slots: &[u32; DEGREE]) -> Self {
-        let half = |h: usize| {
-            let mut twice = Box::new([0; 2 * ORBIT]);
-            for (k, value) in twice.iter_mut().enumerate() {
-                *value = slots[h * ORBIT + k % ORBIT];
-            }
-            twice
-        };
+        let mut windows = Self::empty();
+        windows.fill(slots);
+        windows
+    }
+
+    fn empty() -> Self {
         Self {
-            halves: [half(0), half(1)],
+            halves: [Box::new([0; 2 * ORBIT]), Box::new([0; 2 * ORBIT])],
         }
     }
 
-    /// Slots `(h, 0 .. d/2)` of τ_{±5^k} of the key: the half is swapped for
-    /// the minus chain, then rotated by k < d/2.
-    pub(crate) fn rotated(&self, chain: Chain, h: usize, k: usize) -> &[u32] {
-        let half = match chain {
-            Chain::Plus => h,
-            Chain::Minus => 1 - h,
-        };
-        &self.halves[half][k..k + ORBIT]
+    fn fill(&mut self, slots: &[u32; DEGREE]) {
+        for (twice, half) in self.halves.iter_mut().zip(slots.chunks_exact(ORBIT)) {
+            twice[..ORBIT].copy_from_slice(half);
+            twice[ORBIT..].copy_from_slice(half);
+        }
     }
-}
 
-/// The keys of one query for one residue.
-struct Keys<'a> {
-    rotation: Windows,
-    conjugation: &'a [u32; DEGREE],
-}
+    /// The half that slots `(h, ..)` of τ_{±5^k} of the key come from: the
+    /// minus chain swaps them.
+    fn half(&self, chain: Chain, h: usize) -> &[u32; 2 * ORBIT] {
+        match chain {
+            Chain::Plus => &self.halves[h],
+            Chain::Minus => &self.halves[1 - h],
+        }
+    }
 
-/// T of every group and query, by slots: residues mod Q and mod P.
-#[derive(Clone, Debug)]
-pub struct Packed {
-    pub(crate) pack: Box<[u32; DEGREE]>,
-    pub(crate) special: Box<[u32; DEGREE]>,
+    /// Slots `(h, 0 .. d/2)` of τ_{±5^k} of the key, k < d/2.
+    pub(crate) fn rotated(&self, chain: Chain, h: usize, k: usize) -> &[u32] {
+        &self.half(chain, h)[k..k + ORBIT]
+    }
 }
 
 /// Multiplies the matrices by the keys of the queries of a pass.
 ///
-/// Gives one `Packed` for each group and, within it, each query. Runs on the
-/// current rayon pool, over groups and tiles.
+/// Runs on the current rayon pool, over groups and tiles, on the given
+/// backend; falls back to portable code if the machine lacks it.
 ///
 /// # Panics
 ///
 /// If matrices and batch are for different parameters.
 #[must_use]
-pub fn pack(backend: Backend, matrices: PackingView<'_>, batch: Batch<'_>) -> Vec<Packed> {
-    let queries = batch.queries();
-    assert_eq!(
-        &matrices.params,
-        batch.params(),
-        "queries for other matrices"
-    );
-    let pack = residue::<PackPrime>(backend, matrices, queries, 0, |key| key.pack.values());
-    let special =
-        residue::<SpecialPrime>(backend, matrices, queries, 1, |key| key.special.values());
-    let packed = pack.into_iter().zip(special);
+pub fn pack(backend: Backend, matrices: PackingView<'_>, batch: Batch<'_>) -> Packed {
+    let mut packed = Packed::default();
+    packed.pack(backend, matrices, batch);
     packed
-        .map(|(pack, special)| Packed { pack, special })
-        .collect()
 }
 
-/// T for one residue, mod m: by group, then query.
-fn residue<M: Prime>(
-    backend: Backend,
-    matrices: PackingView<'_>,
-    queries: &[Query],
-    residue_index: usize,
-    slots: impl Fn(&SwitchingKey) -> &[u32; DEGREE],
-) -> Vec<Box<[u32; DEGREE]>> {
-    let keys: Vec<Keys<'_>> = queries
-        .iter()
-        .map(|query| Keys {
-            rotation: Windows::new(slots(&query.rotation)),
-            conjugation: slots(&query.conjugation),
-        })
-        .collect();
-    let groups = matrices.elements.len() / GROUP;
-    let width = queries.len() * LANES;
-    let mut tiles = vec![0u32; groups * TILES * width];
-    tiles
-        .par_chunks_exact_mut(TASK_TILES * width)
-        .enumerate()
-        .for_each(|(task, out)| {
-            let (group, first) = (task * TASK_TILES / TILES, task * TASK_TILES % TILES);
-            let matrices = &matrices.elements[group * GROUP..(group + 1) * GROUP];
-            for chain in Chain::BOTH {
-                let panel = chain.panel();
-                let start = chain.offset() + residue_index * panel;
-                let panel = &matrices[start..start + panel];
-                add_tiles::<M>(backend, chain, panel, first, &keys, out);
-            }
-        });
-    collect_slots(&tiles, groups, queries.len())
+/// T of every group and query, and the room to compute it, kept from one pass
+/// to the next.
+#[derive(Default)]
+pub struct Packed {
+    queries: usize,
+    pack: Residue,
+    special: Residue,
 }
 
-/// Adds the products of `TASK_TILES` tiles from `first` on to `out`, mod m:
-/// `TASK_TILES × queries × 16`.
-fn add_tiles<M: Prime>(
+/// One residue of T: for each group and tile, each query's sixteen slots.
+#[derive(Default)]
+struct Residue {
+    tiles: Vec<u32>,
+    windows: Vec<Windows>,
+}
+
+impl Packed {
+    /// As [`pack`].
+    pub(crate) fn pack(&mut self, backend: Backend, matrices: PackingView<'_>, batch: Batch<'_>) {
+        assert_eq!(
+            &matrices.params,
+            batch.params(),
+            "queries for other matrices"
+        );
+        let queries = batch.queries();
+        self.queries = queries.len();
+        self.pack
+            .add::<PackPrime>(backend, matrices, queries, 0, |key| key.pack.values());
+        self.special
+            .add::<SpecialPrime>(backend, matrices, queries, 1, |key| key.special.values());
+    }
+
+    /// T mod Q of a group and query, by slots.
+    pub(crate) fn pack_slots(&self, group: usize, query: usize) -> [u32; DEGREE] {
+        self.pack.slots(group, query, self.queries)
+    }
+
+    /// T mod P of a group and query, by slots.
+    pub(crate) fn special_slots(&self, group: usize, query: usize) -> [u32; DEGREE] {
+        self.special.slots(group, query, self.queries)
+    }
+}
+
+/// The products of keys, which are a query's.
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Packed({} queries)", self.queries)
+    }
+}
+
+impl Residue {
+    /// T for residue number `index`, mod m.
+    fn add<M: Prime>(
+        &mut self,
+        backend: Backend,
+        matrices: PackingView<'_>,
+        queries: &[Query],
+        index: usize,
+        slots: impl Fn(&SwitchingKey) -> &[u32; DEGREE] + Sync,
+    ) {
+        if self.windows.len() < queries.len() {
+            self.windows.resize(queries.len(), Windows::empty());
+        }
+        for (windows, query) in self.windows.iter_mut().zip(queries) {
+            windows.fill(slots(&query.rotation));
+        }
+        let windows = &self.windows[..queries.len()];
+        let width = queries.len() * LANES;
+        self.tiles.clear();
+        self.tiles
+            .resize(matrices.params.groups() * TILES * width, 0);
+        self.tiles
+            .par_chunks_exact_mut(TASK_TILES * width)
+            .enumerate()
+            .for_each(|(task, out)| {
+                let (group, first) = (task * TASK_TILES / TILES, task * TASK_TILES % TILES);
+                let matrices = &matrices.elements[group * GROUP..(group + 1) * GROUP];
+                for chain in Chain::BOTH {
+                    let start = chain.offset() + index * chain.panel();
+                    let steps = chain.steps() * LANES;
+                    let tiles = &matrices[start + first * steps..][..TASK_TILES * steps];
+                    let sums = &mut [0; TASK_TILES * MAX_BATCH * LANES][..TASK_TILES * width];
+                    rotations(backend, chain, tiles, first, windows, sums);
+                    if chain == Chain::Minus {
+                        let keys = queries.iter().map(|query| slots(&query.conjugation));
+                        add_conjugation(tiles, first, keys, sums);
+                    }
+                    for (out, sum) in out.iter_mut().zip(sums) {
+                        let modulus = u64::from(M::MODULUS);
+                        *out = ((u64::from(*out) + *sum % modulus) % modulus) as u32;
+                    }
+                }
+            });
+    }
+
+    fn slots(&self, group: usize, query: usize, queries: usize) -> [u32; DEGREE] {
+        let mut slots = [0; DEGREE];
+        for (tile, lanes) in slots.chunks_exact_mut(LANES).enumerate() {
+            let start = ((group * TILES + tile) * queries + query) * LANES;
+            lanes.copy_from_slice(&self.tiles[start..start + LANES]);
+        }
+        slots
+    }
+}
+
+/// The products of [`TASK_TILES`] tiles, of which `first` is the first, with
+/// the rotation keys, into `sums`, `tiles × queries × 16`.
+fn rotations(
     backend: Backend,
     chain: Chain,
-    panel: &[u32],
+    tiles: &[u32],
     first: usize,
-    keys: &[Keys<'_>],
-    out: &mut [u32],
+    windows: &[Windows],
+    sums: &mut [u64],
 ) {
-    let steps = chain.steps();
-    let tiles = &panel[first * steps * LANES..(first + TASK_TILES) * steps * LANES];
     let (h, i) = (first * LANES / ORBIT, first * LANES % ORBIT);
-    let windows: Vec<&[u32]> = keys
-        .iter()
+    let mut slices: [&[u32]; MAX_BATCH] = [&[]; MAX_BATCH];
+    let slices = &mut slices[..windows.len()];
+    for (slice, windows) in slices.iter_mut().zip(windows) {
         // Step k reads 16 elements from offset k on, in every tile.
-        .map(|key| &key.rotation.halves[if chain == Chain::Plus { h } else { 1 - h }][i..])
-        .collect();
-    let mut sums = vec![0u64; TASK_TILES * keys.len() * LANES];
-    let proof = match backend {
-        Backend::Portable => None,
-        Backend::Avx512Vnni => Avx512::detect(),
-    };
-    match proof {
-        #[cfg(target_arch = "x86_64")]
-        Some(proof) => avx512::add_products(proof, tiles, steps, &windows, &mut sums),
-        _ => portable::add_products(tiles, steps, &windows, &mut sums),
+        *slice = &windows.half(chain, h)[i..];
     }
-    let groups = sums
-        .chunks_exact_mut(keys.len() * LANES)
-        .zip(out.chunks_exact_mut(keys.len() * LANES));
-    for (tile, (sums, out)) in groups.enumerate() {
-        for (query, key) in keys.iter().enumerate() {
-            for lane in 0..LANES {
-                let sum = &mut sums[query * LANES + lane];
-                if chain == Chain::Minus {
-                    let line = (tile * steps + Chain::ROTATIONS) * LANES;
-                    let slot = (first + tile) * LANES + lane;
-                    *sum += u64::from(tiles[line + lane]) * u64::from(key.conjugation[slot]);
-                }
-                let out = &mut out[query * LANES + lane];
-                *out = ((u64::from(*out) + *sum % u64::from(M::MODULUS)) % u64::from(M::MODULUS))
-                    as u32;
+    let steps = chain.steps();
+    match backend {
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx512 | Backend::Avx512Vnni => {
+            if let Some(proof) = Avx512::detect() {
+                return avx512::add_products(proof, tiles, steps, slices, sums);
             }
         }
+        #[cfg(target_arch = "x86_64")]
+        Backend::Avx2 => {
+            if let Some(proof) = Avx2::detect() {
+                return avx2::add_products(proof, tiles, steps, slices, sums);
+            }
+        }
+        _ => {}
     }
+    portable::add_products(tiles, steps, slices, sums);
 }
 
-/// From `groups × tiles × queries × 16` to one array for each group and query.
-fn collect_slots(tiles: &[u32], groups: usize, queries: usize) -> Vec<Box<[u32; DEGREE]>> {
-    let mut result = Vec::with_capacity(groups * queries);
-    for group in 0..groups {
-        for query in 0..queries {
-            let mut slots = Box::new([0; DEGREE]);
-            for (tile, lanes) in slots.chunks_exact_mut(LANES).enumerate() {
-                let start = ((group * TILES + tile) * queries + query) * LANES;
-                lanes.copy_from_slice(&tiles[start..start + LANES]);
+/// Adds the products of the minus chain's last step with the conjugation keys.
+fn add_conjugation<'k>(
+    tiles: &[u32],
+    first: usize,
+    keys: impl ExactSizeIterator<Item = &'k [u32; DEGREE]>,
+    sums: &mut [u64],
+) {
+    let width = keys.len() * LANES;
+    let steps = Chain::Minus.steps();
+    for (query, key) in keys.enumerate() {
+        for tile in 0..TASK_TILES {
+            let line = &tiles[(tile * steps + Chain::ROTATIONS) * LANES..][..LANES];
+            let key = &key[(first + tile) * LANES..][..LANES];
+            let sums = &mut sums[tile * width + query * LANES..][..LANES];
+            for ((sum, &mask), &key) in sums.iter_mut().zip(line).zip(key) {
+                *sum += u64::from(mask) * u64::from(key);
             }
-            result.push(slots);
         }
     }
-    result
 }
 
 #[cfg(test)]

@@ -2,82 +2,50 @@
 //!
 //! β = D·c mod 2^k for k-bit query elements c and signed byte digits D. A
 //! query element stands for c·q/2^k, so β stands for β·q/2^k, and working
-//! modulo a power of two makes the wrapping 32-bit arithmetic of the kernels
-//! exact for any number of columns: each 8-bit limb of c is multiplied into
-//! its own 32-bit sums and the limbs are shifted together at the end.
+//! modulo a power of two makes wrapping 32-bit arithmetic exact for any number
+//! of columns. A kernel may split elements into limbs and sum each limb's
+//! products on its own, modulo 2^32.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
 mod portable;
+mod tile;
 
 use rayon::prelude::*;
 
-use crate::arch::{Avx512, Backend};
+use crate::arch::{Avx2, Avx512, Avx512Vnni, Backend};
 use crate::database::DatabaseView;
 use crate::query::{Batch, Query};
 use crate::ring::DEGREE;
-
-/// Query elements in a line.
-const CHUNK: usize = 64;
-
-/// Lines of a block for one limb of one query.
-const CHUNKS: usize = DEGREE / CHUNK;
 
 /// Rows that one task takes: a multiple of the rows that a kernel takes at a
 /// time, and enough for long streams from memory.
 const TASK_ROWS: usize = 1024;
 
-/// One limb of 64 query elements.
-#[derive(Clone, Copy)]
+/// Bytes of a [`Line`].
+const LINE: usize = 64;
+
+/// A cache line of encoded query elements.
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([u8; CHUNK]);
+pub(crate) struct Line([u8; LINE]);
 
-/// The limbs of all queries of a pass: for each block of d columns, each
-/// query, each chunk of 64 columns, one line a limb from the least significant
-/// on.
-struct Limbs {
-    queries: usize,
-    /// Limbs of an element, ⌈k/8⌉.
-    count: usize,
-    lines: Vec<Line>,
-}
+/// What an instruction set gives the scan.
+trait Kernel: Copy + Sync {
+    /// Lines that d query elements are encoded into.
+    const LINES: usize;
 
-impl Limbs {
-    fn of(queries: &[Query], query_bits: u32) -> Self {
-        let count = query_bits.div_ceil(8) as usize;
-        let per_query = CHUNKS * count;
-        let blocks = queries[0].elements.len() / DEGREE;
-        let mut lines = vec![Line([0; CHUNK]); blocks * queries.len() * per_query];
-        lines
-            .par_chunks_exact_mut(per_query)
-            .enumerate()
-            .for_each(|(index, lines)| {
-                let (block, query) = (index / queries.len(), &queries[index % queries.len()]);
-                let elements = &query.elements[block * DEGREE..(block + 1) * DEGREE];
-                for (lines, elements) in lines
-                    .chunks_exact_mut(count)
-                    .zip(elements.chunks_exact(CHUNK))
-                {
-                    for (limb, line) in lines.iter_mut().enumerate() {
-                        for (byte, element) in line.0.iter_mut().zip(elements) {
-                            *byte = (element >> (8 * limb)) as u8;
-                        }
-                    }
-                }
-            });
-        Self {
-            queries: queries.len(),
-            count,
-            lines,
-        }
-    }
+    /// Encodes d elements of one query.
+    fn encode(self, elements: &[u32; DEGREE], lines: &mut [Line]);
 
-    /// The lines of one block for each query, `CHUNKS·count` lines.
-    fn block(&self, block: usize) -> impl Iterator<Item = &[Line]> {
-        let per_query = CHUNKS * self.count;
-        let per_block = self.queries * per_query;
-        self.lines[block * per_block..(block + 1) * per_block].chunks_exact(per_query)
-    }
+    /// Adds the products of a block's `rows`, d bytes each, with every query,
+    /// mod 2^32, to `products` (`rows × queries`). `lines` holds the encoded
+    /// elements of the block, query after query.
+    fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]);
 }
 
 /// β for every row and query: `rows × queries`, values mod 2^k.
@@ -90,34 +58,102 @@ impl Limbs {
 /// If database and batch are for different parameters.
 #[must_use]
 pub fn scan(backend: Backend, database: &DatabaseView<'_>, batch: Batch<'_>) -> Vec<u32> {
-    let params = database.params();
-    assert_eq!(params, batch.params(), "queries for another database");
-    let queries = batch.queries();
-    let bits = params.widths().query;
-    let limbs = Limbs::of(queries, bits);
-    let mut products = vec![0; params.rows() * queries.len()];
-    let proof = match backend {
-        Backend::Portable => None,
-        Backend::Avx512Vnni => Avx512::detect(),
-    };
-    let blocks = params.columns() / DEGREE;
-    products
-        .par_chunks_mut(TASK_ROWS * queries.len())
-        .enumerate()
-        .for_each(|(task, products)| {
-            for block in 0..blocks {
-                let rows = database.block_rows(block, task * TASK_ROWS, TASK_ROWS);
-                match proof {
-                    #[cfg(target_arch = "x86_64")]
-                    Some(proof) => avx512::add_block(proof, rows, &limbs, block, products),
-                    _ => portable::add_block(rows, &limbs, block, products),
+    let mut workspace = Workspace::default();
+    workspace.scan(backend, database, batch);
+    workspace.products
+}
+
+/// Room for a pass, kept from one to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// Encoded elements: for each block of d columns, each query's lines.
+    lines: Vec<Line>,
+    products: Vec<u32>,
+}
+
+impl Workspace {
+    /// As [`scan`].
+    pub(crate) fn scan(
+        &mut self,
+        backend: Backend,
+        database: &DatabaseView<'_>,
+        batch: Batch<'_>,
+    ) -> &[u32] {
+        assert_eq!(
+            database.params(),
+            batch.params(),
+            "queries for another database"
+        );
+        match backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512Vnni => {
+                if let Some(proof) = Avx512Vnni::detect() {
+                    return if batch.params().widths().query <= 24 {
+                        self.run(avx512_vnni::Kernel::<3>(proof), database, batch)
+                    } else {
+                        self.run(avx512_vnni::Kernel::<4>(proof), database, batch)
+                    };
                 }
             }
-            for product in products {
-                *product &= (1 << bits) - 1;
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512 => {
+                if let Some(proof) = Avx512::detect() {
+                    return self.run(avx512::Kernel(proof), database, batch);
+                }
             }
-        });
-    products
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2 => {
+                if let Some(proof) = Avx2::detect() {
+                    return self.run(avx2::Kernel(proof), database, batch);
+                }
+            }
+            _ => {}
+        }
+        self.run(portable::Kernel, database, batch)
+    }
+
+    fn run<K: Kernel>(
+        &mut self,
+        kernel: K,
+        database: &DatabaseView<'_>,
+        batch: Batch<'_>,
+    ) -> &[u32] {
+        let (params, queries) = (database.params(), batch.queries());
+        self.encode(kernel, queries);
+        self.products.clear();
+        self.products.resize(params.rows() * queries.len(), 0);
+        let bits = params.widths().query;
+        let lines = &self.lines;
+        self.products
+            .par_chunks_mut(TASK_ROWS * queries.len())
+            .enumerate()
+            .for_each(|(task, products)| {
+                let blocks = lines.chunks_exact(queries.len() * K::LINES);
+                for (block, lines) in blocks.enumerate() {
+                    let rows = database.block_rows(block, task * TASK_ROWS, TASK_ROWS);
+                    kernel.add_block(rows, lines, queries.len(), products);
+                }
+                for product in products {
+                    *product &= (1 << bits) - 1;
+                }
+            });
+        &self.products
+    }
+
+    fn encode<K: Kernel>(&mut self, kernel: K, queries: &[Query]) {
+        let blocks = queries[0].elements.len() / DEGREE;
+        let length = blocks * queries.len() * K::LINES;
+        // Overwritten whole below.
+        self.lines.resize(length, Line([0; LINE]));
+        self.lines
+            .par_chunks_exact_mut(K::LINES)
+            .enumerate()
+            .for_each(|(index, lines)| {
+                let (block, query) = (index / queries.len(), &queries[index % queries.len()]);
+                let (elements, _) = query.elements.as_chunks::<DEGREE>();
+                kernel.encode(&elements[block], lines);
+            });
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::answer::Answer;
 use crate::arch::Backend;
 use crate::database::DatabaseView;
-use crate::packing::{self, Packed, PackingView};
+use crate::packing::{Packed, PackingView};
 use crate::params::Params;
 use crate::query::{Batch, Query};
 use crate::ring::{DEGREE, PackPrime, SpecialPrime, ntt, pointwise};
@@ -31,12 +31,12 @@ impl<'a> Server<'a> {
         Self::with_backend(database, packing, Backend::detect())
     }
 
-    /// A server on a given backend, which falls back to portable code where
-    /// the machine lacks it.
+    /// A server on a given backend.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if the packing matrices are of another shape.
+    /// [`Error::Length`] if the packing matrices are of another shape;
+    /// [`Error::Backend`] if the machine lacks the backend's instructions.
     pub fn with_backend(
         database: DatabaseView<'a>,
         packing: &'a [u32],
@@ -45,7 +45,7 @@ impl<'a> Server<'a> {
         Ok(Self {
             packing: PackingView::new(database.params(), packing)?,
             database,
-            backend,
+            backend: backend.check()?,
         })
     }
 
@@ -55,54 +55,68 @@ impl<'a> Server<'a> {
         self.backend
     }
 
-    /// Answers up to [`crate::query::MAX_BATCH`] queries with one pass over the database and
-    /// one over the packing matrices, on the current rayon pool.
+    /// Answers up to [`crate::query::MAX_BATCH`] queries with one pass over the
+    /// database and one over the packing matrices, on the current rayon pool.
     ///
     /// # Errors
     ///
     /// [`Error::BatchSize`] for no query or too many;
     /// [`Error::ParameterMismatch`] if a query is for other parameters.
     pub fn answer(&self, queries: &[Query]) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::new();
+        self.answer_into(queries, &mut Workspace::default(), &mut answers)?;
+        Ok(answers)
+    }
+
+    /// As [`Server::answer`], one answer for each query into `answers`.
+    ///
+    /// Allocates nothing if `workspace` and `answers` have served as large a
+    /// batch of this shape before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Server::answer`]; `answers` is then as it was.
+    pub fn answer_into(
+        &self,
+        queries: &[Query],
+        workspace: &mut Workspace,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), Error> {
         let params = self.database.params();
         let batch = Batch::new(params, queries)?;
-        let products = scan::scan(self.backend, &self.database, batch);
-        let packed = packing::pack(self.backend, self.packing, batch);
-        let mut bodies = vec![vec![0; params.rows()]; queries.len()];
-        let slots: Vec<(usize, &mut [u32])> = bodies
-            .iter_mut()
+        let Workspace { scan, packed } = workspace;
+        let products = scan.scan(self.backend, &self.database, batch);
+        packed.pack(self.backend, self.packing, batch);
+        answers.truncate(queries.len());
+        for answer in answers.iter_mut() {
+            answer.reset(params);
+        }
+        answers.resize_with(queries.len(), || Answer::empty(params));
+        let packed = &*packed;
+        answers
+            .par_iter_mut()
             .enumerate()
-            .flat_map(|(query, bodies)| bodies.chunks_exact_mut(DEGREE).map(move |b| (query, b)))
-            .collect();
-        // `slots` runs query by query, `packed` group by group.
-        slots
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(index, (query, bodies))| {
-                let group = index % params.groups();
-                let products = products[group * DEGREE * queries.len()..].iter();
-                let products = products.skip(query).step_by(queries.len());
-                finish(
-                    params,
-                    &packed[group * queries.len() + query],
-                    products,
-                    bodies,
-                );
+            .for_each(|(query, answer)| {
+                let groups = answer.bodies_mut().par_chunks_exact_mut(DEGREE);
+                groups.enumerate().for_each(|(group, bodies)| {
+                    let products = products[group * DEGREE * queries.len()..].iter();
+                    let products = products.skip(query).step_by(queries.len());
+                    let body = body(params, packed, group, query, products);
+                    for (out, &value) in bodies.iter_mut().zip(&body) {
+                        *out = pointwise::round_to_bits::<PackPrime>(value, params.widths().body);
+                    }
+                });
             });
-        Ok(bodies.into_iter().map(|b| Answer::new(params, b)).collect())
+        Ok(())
     }
 }
 
-/// Switches b_fin of one group to q_b.
-fn finish<'b>(
-    params: &Params,
-    packed: &Packed,
-    products: impl Iterator<Item = &'b u32>,
-    bodies: &mut [u32],
-) {
-    let width = params.widths().body;
-    for (out, &value) in bodies.iter_mut().zip(&body(params, packed, products)) {
-        *out = pointwise::round_to_bits::<PackPrime>(value, width);
-    }
+/// Room for the passes of one thread that answers; grows with the first pass
+/// and is reused by those after it.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    scan: scan::Workspace,
+    packed: Packed,
 }
 
 /// b_fin = Σ β'_r·X^r + ModDown(T) mod Q for one group and query, with β' the
@@ -110,14 +124,16 @@ fn finish<'b>(
 pub(crate) fn body<'b>(
     params: &Params,
     packed: &Packed,
+    group: usize,
+    query: usize,
     products: impl Iterator<Item = &'b u32>,
 ) -> [u32; DEGREE] {
     const INVERSE: [u32; DEGREE] = [pointwise::SPECIAL_INVERSE; DEGREE];
-    let mut low = *packed.special;
+    let mut low = packed.special_slots(group, query);
     ntt::inverse::<SpecialPrime>(&mut low);
     pointwise::divide_by_special(&mut low);
     let mut sum = [0; DEGREE];
-    pointwise::multiply::<PackPrime>(&mut sum, &packed.pack, &INVERSE);
+    pointwise::multiply::<PackPrime>(&mut sum, &packed.pack_slots(group, query), &INVERSE);
     ntt::inverse::<PackPrime>(&mut sum);
     pointwise::subtract::<PackPrime>(&mut sum, &low);
     let mut switched = [0; DEGREE];

@@ -105,7 +105,7 @@ fn other_lengths_kinds_and_parameters_are_refused() {
         Answer::decode(&params, &hint),
         Err(Error::Length { .. })
     ));
-    let mut answer = Answer::new(&params, vec![0; DEGREE]).encode();
+    let mut answer = Answer::empty(&params).encode();
     answer[0] = hint[0];
     answer[2] = hint[2];
     assert!(matches!(
@@ -134,7 +134,10 @@ proptest! {
         let bytes = hint.encode();
         prop_assert_eq!(bytes.len(), hint::encoded_bytes(&params));
         prop_assert_eq!(Hint::decode(&params, &bytes).unwrap(), hint);
-        let answer = Answer::new(&params, (0..DEGREE).map(|_| rng.below(1 << widths.body)).collect());
+        let mut answer = Answer::empty(&params);
+        for body in answer.bodies_mut() {
+            *body = rng.below(1 << widths.body);
+        }
         let bytes = answer.encode();
         prop_assert_eq!(bytes.len(), answer::encoded_bytes(&params));
         prop_assert_eq!(Answer::decode(&params, &bytes).unwrap(), answer);

@@ -13,6 +13,8 @@
 //! other.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
 mod tables;
@@ -20,7 +22,7 @@ mod tables;
 pub use tables::Tables;
 
 use super::{DEGREE, Prime};
-use crate::arch::Avx512;
+use crate::arch::{Avx2, Avx512};
 
 /// Coefficients to slots, in place.
 ///
@@ -30,6 +32,10 @@ pub fn forward<M: Prime>(values: &mut [u32; DEGREE]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(proof) = Avx512::detect() {
         return avx512::forward::<M>(proof, values);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = Avx2::detect() {
+        return avx2::forward::<M>(proof, values);
     }
     portable::forward::<M>(values);
 }
@@ -42,6 +48,10 @@ pub fn inverse<M: Prime>(values: &mut [u32; DEGREE]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(proof) = Avx512::detect() {
         return avx512::inverse::<M>(proof, values);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = Avx2::detect() {
+        return avx2::inverse::<M>(proof, values);
     }
     portable::inverse::<M>(values);
 }

@@ -69,7 +69,7 @@ fn forward_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
     }
     let modulus = _mm512_set1_epi32(M::MODULUS as i32);
     let twice = _mm512_add_epi32(modulus, modulus);
-    for (column, twiddles) in tables.forward_lanes.iter().enumerate() {
+    for (column, twiddles) in tables.sixteen.forward.iter().enumerate() {
         let base = 1024 * (column / 4) + 16 * (column % 4);
         let rows = std::array::from_fn(|k| load(values, base + 64 * REVERSED[k]));
         let mut v = transpose(rows);
@@ -91,7 +91,7 @@ fn forward_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn inverse_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
-    for (column, twiddles) in tables.inverse_lanes.iter().enumerate() {
+    for (column, twiddles) in tables.sixteen.inverse.iter().enumerate() {
         let base = 1024 * (column / 4) + 16 * (column % 4);
         let mut v: [__m512i; 16] = std::array::from_fn(|k| load(values, base + 64 * REVERSED[k]));
         for level in (0..4).rev() {
@@ -167,7 +167,7 @@ fn broadcast(twiddle: Twiddle) -> Factor {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_twiddle(twiddle: &TwiddleVector) -> Factor {
+fn load_twiddle(twiddle: &TwiddleVector<16>) -> Factor {
     // SAFETY: both arrays hold 64 bytes.
     let (factor, companion) = unsafe {
         (

@@ -14,12 +14,31 @@ impl Twiddle {
     }
 }
 
-/// Sixteen twiddles as the vector kernels load them.
+/// Twiddles of `N` lanes as the vector kernels load them.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct TwiddleVector {
-    pub(super) factor: [u32; 16],
-    pub(super) companion: [u32; 16],
+pub(super) struct TwiddleVector<const N: usize> {
+    pub(super) factor: [u32; N],
+    pub(super) companion: [u32; N],
+}
+
+/// For each direction the twiddles of the last log2 `N` levels, for kernels
+/// whose vectors have `N` lanes: for each of the columns (h, c) the 1 + 2 + …
+/// vectors of the levels, lane l standing for the orbit indices
+/// i ≡ l + N·c (mod d/2N).
+#[derive(Debug)]
+pub(super) struct LaneTables<const N: usize> {
+    pub(super) forward: Vec<Vec<TwiddleVector<N>>>,
+    pub(super) inverse: Vec<Vec<TwiddleVector<N>>>,
+}
+
+impl<const N: usize> LaneTables<N> {
+    fn new(forward: &[Twiddle; DEGREE], inverse: &[Twiddle; DEGREE]) -> Self {
+        Self {
+            forward: lanes(forward),
+            inverse: lanes(inverse),
+        }
+    }
 }
 
 /// Constants of the transform for one modulus.
@@ -33,11 +52,8 @@ pub struct Tables {
     /// d^{-1}, and d^{-1} times the inverse factor of the root.
     pub(super) scale: Twiddle,
     pub(super) scaled_root: Twiddle,
-    /// Levels 7 to 10 for the vector kernels: for each of the 8 columns
-    /// `4h + c` the 1 + 2 + 4 + 8 vectors of the four levels, lane l standing
-    /// for the orbit indices i ≡ l + 16c (mod 64).
-    pub(super) forward_lanes: Box<[[TwiddleVector; 15]; 8]>,
-    pub(super) inverse_lanes: Box<[[TwiddleVector; 15]; 8]>,
+    pub(super) eight: LaneTables<8>,
+    pub(super) sixteen: LaneTables<16>,
 }
 
 impl Tables {
@@ -60,8 +76,8 @@ impl Tables {
         Self {
             scale: Twiddle::new(scale, modulus),
             scaled_root: Twiddle::new(scaled_root, modulus),
-            forward_lanes: lanes(&forward),
-            inverse_lanes: lanes(&inverse),
+            eight: LaneTables::new(&forward, &inverse),
+            sixteen: LaneTables::new(&forward, &inverse),
             forward,
             inverse,
         }
@@ -99,33 +115,31 @@ pub(super) fn reverse_bits(x: usize, bits: u32) -> usize {
     }
 }
 
-/// Regroups the factors of levels 7 to 10 by lanes.
-fn lanes(factors: &[Twiddle; DEGREE]) -> Box<[[TwiddleVector; 15]; 8]> {
-    let empty = TwiddleVector {
-        factor: [0; 16],
-        companion: [0; 16],
-    };
-    let mut result = Box::new([[empty; 15]; 8]);
-    for (column, vectors) in result.iter_mut().enumerate() {
-        let (h, c) = (column / 4, column % 4);
-        for depth in 0..4usize {
-            let level = 7 + depth;
-            for prefix in 0..1 << depth {
-                let vector = &mut vectors[(1 << depth) - 1 + prefix];
-                for lane in 0..16 {
-                    // Bits 0..6 of i are lane and column, the next `depth`
-                    // bits are the prefix, its top bit the lowest.
-                    let i = lane + 16 * c + 64 * reverse_bits(prefix, depth as u32);
-                    let bits = level as u32 - 1;
-                    let node = (h << bits) + reverse_bits(i, bits);
-                    let twiddle = factors[(1 << level) + node];
-                    vector.factor[lane] = twiddle.factor;
-                    vector.companion[lane] = twiddle.companion;
-                }
+/// Regroups the factors of the last log2 N levels by lanes.
+fn lanes<const N: usize>(factors: &[Twiddle; DEGREE]) -> Vec<Vec<TwiddleVector<N>>> {
+    let (width, levels) = (N.ilog2(), DEGREE.ilog2());
+    let columns = ORBIT / (N * N);
+    let vectors = |column: usize| {
+        let (h, c) = (column / columns, column % columns);
+        let vector = |depth: u32, prefix: usize| {
+            let lane = |lane: usize| {
+                // The low bits of i are lane and column, the next `depth` bits
+                // are the prefix, its top bit the lowest.
+                let i = lane + N * c + (ORBIT / N) * reverse_bits(prefix, depth);
+                let level = levels - width + depth;
+                factors[(1 << level) + (h << (level - 1)) + reverse_bits(i, level - 1)]
+            };
+            TwiddleVector {
+                factor: std::array::from_fn(|l| lane(l).factor),
+                companion: std::array::from_fn(|l| lane(l).companion),
             }
-        }
-    }
-    result
+        };
+        (0..width)
+            .flat_map(|depth| (0..1 << depth).map(move |prefix| (depth, prefix)))
+            .map(|(depth, prefix)| vector(depth, prefix))
+            .collect()
+    };
+    (0..2 * columns).map(vectors).collect()
 }
 
 /// Index in orbit order of position `p` of the splitting tree's leaves.
