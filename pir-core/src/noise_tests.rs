@@ -16,7 +16,7 @@ use crate::ring::{DEGREE, PackPrime, Prime, inverse_mod, mul_mod, pointwise};
 use crate::sample::SecretRng;
 use crate::scan;
 use crate::server;
-use crate::setup::{Setup, Workspace};
+use crate::setup::{Row, Setup, Workspace};
 
 /// A database with its masks before they are switched to q_a.
 struct Prepared {
@@ -26,7 +26,7 @@ struct Prepared {
     packing: Vec<u32>,
     masks: Vec<Poly<PackPrime, Coefficients>>,
     /// d^{-1}·Ã_r of the first group.
-    row_masks: Vec<[u32; DEGREE]>,
+    row_masks: Vec<Row>,
 }
 
 impl Prepared {
@@ -159,8 +159,9 @@ fn packing_noise_is_that_of_the_formula() {
     let products: Vec<u32> = prepared
         .row_masks
         .iter()
-        .map(|slots| {
-            let mask = Poly::<PackPrime, Slots>::from_values(Box::new(*slots)).into_coefficients();
+        .map(|row| {
+            let mask =
+                Poly::<PackPrime, Slots>::from_values(Box::new(row.slots)).into_coefficients();
             let mask = mask.values();
             // ct(a·s) = a_0·s_0 - Σ a_{d-i}·s_i, times d.
             let mut sum = u64::from(mul_mod(mask[0], secret[0], modulus));

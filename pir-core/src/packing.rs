@@ -7,9 +7,11 @@
 //! pass share it.
 //!
 //! Layout, in `u32`, for each group of d rows: for each of the two chains and each of
-//! the residues mod Q and mod P a *panel* of d/16 tiles of `steps` lines of
-//! sixteen slots. A tile is contiguous, so a kernel keeps the sums of a few
-//! tiles in registers while it streams their lines.
+//! the residues mod Q and mod P a *panel* of d/16 tiles of d/2 - 1 lines of
+//! sixteen slots, a line a rotation; then the masks of the conjugation, d slots
+//! mod Q and d mod P. A tile is contiguous, so a kernel keeps the sums of a few
+//! tiles in registers while it streams their lines; and tiles are no power of
+//! two apart, so they share no sets of the caches.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -37,45 +39,75 @@ pub(crate) const TILES: usize = DEGREE / LANES;
 /// Tiles that one task takes; they share h, so their key windows adjoin.
 const TASK_TILES: usize = 16;
 
+/// Steps of a chain with the rotation key; step k uses τ_{±5^k} of it.
+pub(crate) const ROTATIONS: usize = ORBIT - 1;
+
+/// Elements of a tile.
+pub(crate) const TILE: usize = ROTATIONS * LANES;
+
+/// Elements of a panel.
+const PANEL: usize = TILES * TILE;
+
 /// One of the two chains of key switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chain {
-    /// Over τ_{5^j}: d/2 - 1 steps.
+    /// Over τ_{5^j}.
     Plus,
-    /// Over τ_{-5^j}, then one from τ_{-1}(s) to s: d/2 steps.
+    /// Over τ_{-5^j}; one switch from τ_{-1}(s) to s follows.
     Minus,
 }
 
-impl Chain {
-    pub(crate) const BOTH: [Self; 2] = [Self::Plus, Self::Minus];
+/// The residues mod Q and mod P.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Modulus {
+    Pack,
+    Special,
+}
 
-    /// Steps with the rotation key; step k uses τ_{±5^k} of it.
-    pub(crate) const ROTATIONS: usize = ORBIT - 1;
+/// Elements of a group's matrices: 2·d·(d - 1).
+pub(crate) const GROUP: usize = 4 * PANEL + 2 * DEGREE;
 
-    /// Lines of a tile.
-    pub(crate) const fn steps(self) -> usize {
-        match self {
-            Self::Plus => Self::ROTATIONS,
-            Self::Minus => Self::ROTATIONS + 1,
-        }
-    }
+/// A group's share of the matrices, being made.
+pub(crate) struct GroupPanels<'a> {
+    /// By chain, then residue.
+    pub(crate) panels: [[&'a mut [u32]; 2]; 2],
+    /// Masks of the conjugation by residue.
+    pub(crate) conjugation: [&'a mut [u32]; 2],
+}
 
-    /// Elements of a panel.
-    pub(crate) const fn panel(self) -> usize {
-        DEGREE * self.steps()
-    }
-
-    /// Elements of a group's matrices before this chain's.
-    const fn offset(self) -> usize {
-        match self {
-            Self::Plus => 0,
-            Self::Minus => 2 * Self::Plus.panel(),
+impl<'a> GroupPanels<'a> {
+    /// Splits `elements`.
+    ///
+    /// # Panics
+    ///
+    /// If they aren't [`GROUP`].
+    pub(crate) fn new(elements: &'a mut [u32]) -> Self {
+        assert_eq!(
+            elements.len(),
+            GROUP,
+            "not a group's share of the packing matrices"
+        );
+        let (plus, rest) = elements.split_at_mut(2 * PANEL);
+        let (minus, conjugation) = rest.split_at_mut(2 * PANEL);
+        Self {
+            panels: [
+                plus.split_at_mut(PANEL).into(),
+                minus.split_at_mut(PANEL).into(),
+            ],
+            conjugation: conjugation.split_at_mut(DEGREE).into(),
         }
     }
 }
 
-/// Elements of a group's matrices: 2·d·(d - 1).
-pub(crate) const GROUP: usize = 2 * (Chain::Plus.panel() + Chain::Minus.panel());
+/// The panel of a chain and residue in a group's share.
+fn panel(group: &[u32], chain: Chain, modulus: Modulus) -> &[u32] {
+    &group[(2 * chain as usize + modulus as usize) * PANEL..][..PANEL]
+}
+
+/// The masks of the conjugation in a group's share.
+fn conjugation(group: &[u32], modulus: Modulus) -> &[u32] {
+    &group[4 * PANEL + modulus as usize * DEGREE..][..DEGREE]
+}
 
 /// Bytes of the packing matrices of a database: 8·d·(d - 1) a group.
 #[must_use]
@@ -195,9 +227,13 @@ impl Packed {
         let queries = batch.queries();
         self.queries = queries.len();
         self.pack
-            .add::<PackPrime>(backend, matrices, queries, 0, |key| key.pack.values());
+            .add::<PackPrime>(backend, matrices, queries, Modulus::Pack, |key| {
+                key.pack.values()
+            });
         self.special
-            .add::<SpecialPrime>(backend, matrices, queries, 1, |key| key.special.values());
+            .add::<SpecialPrime>(backend, matrices, queries, Modulus::Special, |key| {
+                key.special.values()
+            });
     }
 
     /// T mod Q of a group and query, by slots.
@@ -219,13 +255,13 @@ impl std::fmt::Debug for Packed {
 }
 
 impl Residue {
-    /// T for residue number `index`, mod m.
+    /// T for one residue, mod m.
     fn add<M: Prime>(
         &mut self,
         backend: Backend,
         matrices: PackingView<'_>,
         queries: &[Query],
-        index: usize,
+        modulus: Modulus,
         slots: impl Fn(&SwitchingKey) -> &[u32; DEGREE] + Sync,
     ) {
         if self.windows.len() < queries.len() {
@@ -245,15 +281,23 @@ impl Residue {
             .for_each(|(task, out)| {
                 let (group, first) = (task * TASK_TILES / TILES, task * TASK_TILES % TILES);
                 let matrices = &matrices.elements[group * GROUP..(group + 1) * GROUP];
-                for chain in Chain::BOTH {
-                    let start = chain.offset() + index * chain.panel();
-                    let steps = chain.steps() * LANES;
-                    let tiles = &matrices[start + first * steps..][..TASK_TILES * steps];
+                for chain in [Chain::Plus, Chain::Minus] {
+                    let tiles = &panel(matrices, chain, modulus)[first * TILE..];
                     let sums = &mut [0; TASK_TILES * MAX_BATCH * LANES][..TASK_TILES * width];
-                    rotations(backend, chain, tiles, first, windows, sums);
+                    rotations(
+                        backend,
+                        chain,
+                        &tiles[..TASK_TILES * TILE],
+                        first,
+                        windows,
+                        sums,
+                    );
                     if chain == Chain::Minus {
-                        let keys = queries.iter().map(|query| slots(&query.conjugation));
-                        add_conjugation(tiles, first, keys, sums);
+                        let masks = &conjugation(matrices, modulus)[first * LANES..];
+                        for (query, key) in queries.iter().enumerate() {
+                            let key = &slots(&key.conjugation)[first * LANES..];
+                            add_conjugation(masks, key, query, width, sums);
+                        }
                     }
                     for (out, sum) in out.iter_mut().zip(sums) {
                         let modulus = u64::from(M::MODULUS);
@@ -290,42 +334,32 @@ fn rotations(
         // Step k reads 16 elements from offset k on, in every tile.
         *slice = &windows.half(chain, h)[i..];
     }
-    let steps = chain.steps();
     match backend {
         #[cfg(target_arch = "x86_64")]
         Backend::Avx512 | Backend::Avx512Vnni => {
             if let Some(proof) = Avx512::detect() {
-                return avx512::add_products(proof, tiles, steps, slices, sums);
+                return avx512::add_products(proof, tiles, slices, sums);
             }
         }
         #[cfg(target_arch = "x86_64")]
         Backend::Avx2 => {
             if let Some(proof) = Avx2::detect() {
-                return avx2::add_products(proof, tiles, steps, slices, sums);
+                return avx2::add_products(proof, tiles, slices, sums);
             }
         }
         _ => {}
     }
-    portable::add_products(tiles, steps, slices, sums);
+    portable::add_products(tiles, slices, sums);
 }
 
-/// Adds the products of the minus chain's last step with the conjugation keys.
-fn add_conjugation<'k>(
-    tiles: &[u32],
-    first: usize,
-    keys: impl ExactSizeIterator<Item = &'k [u32; DEGREE]>,
-    sums: &mut [u64],
-) {
-    let width = keys.len() * LANES;
-    let steps = Chain::Minus.steps();
-    for (query, key) in keys.enumerate() {
-        for tile in 0..TASK_TILES {
-            let line = &tiles[(tile * steps + Chain::ROTATIONS) * LANES..][..LANES];
-            let key = &key[(first + tile) * LANES..][..LANES];
-            let sums = &mut sums[tile * width + query * LANES..][..LANES];
-            for ((sum, &mask), &key) in sums.iter_mut().zip(line).zip(key) {
-                *sum += u64::from(mask) * u64::from(key);
-            }
+/// Adds the products of the conjugation's masks and a query's key, both from
+/// the task's first slot on.
+fn add_conjugation(masks: &[u32], key: &[u32], query: usize, width: usize, sums: &mut [u64]) {
+    let lines = masks.chunks_exact(LANES).zip(key.chunks_exact(LANES));
+    for (sums, (masks, key)) in sums.chunks_exact_mut(width).zip(lines) {
+        let sums = &mut sums[query * LANES..][..LANES];
+        for ((sum, &mask), &key) in sums.iter_mut().zip(masks).zip(key) {
+            *sum += u64::from(mask) * u64::from(key);
         }
     }
 }

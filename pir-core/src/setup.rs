@@ -14,7 +14,7 @@ use crate::Error;
 use crate::crs::{CrsSeed, KeyMasks, KeySwitch, QueryMasks};
 use crate::database::DatabaseView;
 use crate::hint::Hint;
-use crate::packing::{GROUP, matrix_bytes};
+use crate::packing::{GROUP, LANES, matrix_bytes};
 use crate::ring::poly::{Coefficients, Poly};
 use crate::ring::{DEGREE, PackPrime, pointwise};
 
@@ -44,8 +44,25 @@ impl std::fmt::Debug for PackingMatrices {
     }
 }
 
+/// A row of a [`Square`]. The padding keeps the elements of a column in
+/// different sets of the caches, which rows of 8 KiB would not.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(crate) struct Row {
+    pub(crate) slots: [u32; DEGREE],
+    padding: [u32; LANES],
+}
+
 /// A matrix of d × d residues mod Q, row by row: 16 MiB.
-type Square = Vec<[u32; DEGREE]>;
+type Square = Vec<Row>;
+
+fn square() -> Square {
+    let row = Row {
+        slots: [0; DEGREE],
+        padding: [0; LANES],
+    };
+    vec![row; DEGREE]
+}
 
 /// Room for the intermediate matrices of one group, 32 MiB; reusable.
 pub struct Workspace {
@@ -58,8 +75,8 @@ impl Workspace {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            first: vec![[0; DEGREE]; DEGREE],
-            second: vec![[0; DEGREE]; DEGREE],
+            first: square(),
+            second: square(),
         }
     }
 }
@@ -124,11 +141,6 @@ impl<'a> Setup<'a> {
         workspace: &mut Workspace,
         packing: &mut [u32],
     ) -> Poly<PackPrime, Coefficients> {
-        assert_eq!(
-            packing.len(),
-            GROUP,
-            "not a group's share of the packing matrices"
-        );
         let Workspace { first, second } = workspace;
         aggregate::columns(first, second);
         aggregate::diagonals(second, first);

@@ -8,24 +8,18 @@
 
 use std::arch::x86_64::*;
 
-use super::{Chain, LANES};
+use super::{LANES, ROTATIONS, TILE};
 use crate::arch::Avx2;
 
 /// As [`super::portable::add_products`], for an even number of tiles.
-pub(super) fn add_products(
-    proof: Avx2,
-    tiles: &[u32],
-    steps: usize,
-    windows: &[&[u32]],
-    sums: &mut [u64],
-) {
+pub(super) fn add_products(proof: Avx2, tiles: &[u32], windows: &[&[u32]], sums: &mut [u64]) {
     // Four sums a tile and query: at most twelve of sixteen registers.
     let mut first = 0;
     while first < windows.len() {
         first += match windows.len() - first {
-            1 => blocks::<2, 1>(proof, tiles, steps, windows, first, sums),
-            2 | 4 => blocks::<1, 2>(proof, tiles, steps, windows, first, sums),
-            _ => blocks::<1, 3>(proof, tiles, steps, windows, first, sums),
+            1 => blocks::<2, 1>(proof, tiles, windows, first, sums),
+            2 | 4 => blocks::<1, 2>(proof, tiles, windows, first, sums),
+            _ => blocks::<1, 3>(proof, tiles, windows, first, sums),
         };
     }
 }
@@ -34,18 +28,17 @@ pub(super) fn add_products(
 fn blocks<const T: usize, const Q: usize>(
     _proof: Avx2,
     tiles: &[u32],
-    steps: usize,
     windows: &[&[u32]],
     first: usize,
     sums: &mut [u64],
 ) -> usize {
     let stride = windows.len() * LANES;
-    let blocks = tiles.chunks_exact(T * steps * LANES);
+    let blocks = tiles.chunks_exact(T * TILE);
     for (block, (lines, sums)) in blocks.zip(sums.chunks_exact_mut(T * stride)).enumerate() {
         let windows: [&[u32]; Q] =
             std::array::from_fn(|query| &windows[first + query][block * T * LANES..]);
         // SAFETY: `_proof` shows that the enabled feature is there.
-        let found = unsafe { registers::<T, Q>(lines, steps, &windows) };
+        let found = unsafe { registers::<T, Q>(lines, &windows) };
         for (tile, found) in found.iter().enumerate() {
             for (query, found) in found.iter().enumerate() {
                 let start = tile * stride + (first + query) * LANES;
@@ -62,22 +55,17 @@ fn blocks<const T: usize, const Q: usize>(
 #[target_feature(enable = "avx2")]
 fn registers<const T: usize, const Q: usize>(
     lines: &[u32],
-    steps: usize,
     windows: &[&[u32]; Q],
 ) -> [[[u64; LANES]; Q]; T] {
-    assert!(steps >= Chain::ROTATIONS && lines.len() >= T * steps * LANES);
+    assert!(lines.len() >= T * TILE);
     // One element more than the last line's, for the odd lanes.
-    assert!(
-        windows
-            .iter()
-            .all(|w| w.len() >= Chain::ROTATIONS + T * LANES)
-    );
+    assert!(windows.iter().all(|w| w.len() >= ROTATIONS + T * LANES));
     // For each half of a line the even lanes, then the odd ones.
     let mut sums = [[[[_mm256_setzero_si256(); 2]; 2]; Q]; T];
-    for step in 0..Chain::ROTATIONS {
+    for step in 0..ROTATIONS {
         for (tile, sums) in sums.iter_mut().enumerate() {
             for half in 0..2 {
-                let offset = (tile * steps + step) * LANES + half * LANES / 2;
+                let offset = tile * TILE + step * LANES + half * LANES / 2;
                 // SAFETY: the first assertion covers 8 elements from there.
                 let mask = unsafe { _mm256_loadu_si256(lines.as_ptr().add(offset).cast()) };
                 let mask_odd = _mm256_srli_epi64::<32>(mask);

@@ -8,25 +8,19 @@
 
 use std::arch::x86_64::*;
 
-use super::{Chain, LANES};
+use super::{LANES, ROTATIONS, TILE};
 use crate::arch::Avx512;
 
 /// As [`super::portable::add_products`], for a number of tiles that eight
 /// divides.
-pub(super) fn add_products(
-    proof: Avx512,
-    tiles: &[u32],
-    steps: usize,
-    windows: &[&[u32]],
-    sums: &mut [u64],
-) {
+pub(super) fn add_products(proof: Avx512, tiles: &[u32], windows: &[&[u32]], sums: &mut [u64]) {
     let mut first = 0;
     while first < windows.len() {
         let taken = match windows.len() - first {
-            1 => blocks::<8, 1>(proof, tiles, steps, windows, first, sums),
-            2..=3 => blocks::<4, 2>(proof, tiles, steps, windows, first, sums),
-            4..=7 => blocks::<2, 4>(proof, tiles, steps, windows, first, sums),
-            _ => blocks::<1, 8>(proof, tiles, steps, windows, first, sums),
+            1 => blocks::<8, 1>(proof, tiles, windows, first, sums),
+            2..=3 => blocks::<4, 2>(proof, tiles, windows, first, sums),
+            4..=7 => blocks::<2, 4>(proof, tiles, windows, first, sums),
+            _ => blocks::<1, 8>(proof, tiles, windows, first, sums),
         };
         first += taken;
     }
@@ -36,18 +30,17 @@ pub(super) fn add_products(
 fn blocks<const T: usize, const Q: usize>(
     _proof: Avx512,
     tiles: &[u32],
-    steps: usize,
     windows: &[&[u32]],
     first: usize,
     sums: &mut [u64],
 ) -> usize {
     let stride = windows.len() * LANES;
-    let blocks = tiles.chunks_exact(T * steps * LANES);
+    let blocks = tiles.chunks_exact(T * TILE);
     for (block, (lines, sums)) in blocks.zip(sums.chunks_exact_mut(T * stride)).enumerate() {
         let windows: [&[u32]; Q] =
             std::array::from_fn(|query| &windows[first + query][block * T * LANES..]);
         // SAFETY: `_proof` shows that the enabled features are there.
-        let found = unsafe { registers::<T, Q>(lines, steps, &windows) };
+        let found = unsafe { registers::<T, Q>(lines, &windows) };
         for (tile, found) in found.iter().enumerate() {
             for (query, found) in found.iter().enumerate() {
                 let start = tile * stride + (first + query) * LANES;
@@ -64,22 +57,17 @@ fn blocks<const T: usize, const Q: usize>(
 #[target_feature(enable = "avx512f")]
 fn registers<const T: usize, const Q: usize>(
     lines: &[u32],
-    steps: usize,
     windows: &[&[u32]; Q],
 ) -> [[[u64; LANES]; Q]; T] {
-    assert!(steps >= Chain::ROTATIONS && lines.len() >= T * steps * LANES);
-    assert!(
-        windows
-            .iter()
-            .all(|w| w.len() >= Chain::ROTATIONS + T * LANES)
-    );
+    assert!(lines.len() >= T * TILE);
+    assert!(windows.iter().all(|w| w.len() >= ROTATIONS + T * LANES));
     let mut even = [[_mm512_setzero_si512(); Q]; T];
     let mut odd = [[_mm512_setzero_si512(); Q]; T];
-    for k in 0..Chain::ROTATIONS {
+    for k in 0..ROTATIONS {
         for t in 0..T {
             // SAFETY: the first assertion covers line k of tile t.
             let mask =
-                unsafe { _mm512_loadu_si512(lines.as_ptr().add((t * steps + k) * LANES).cast()) };
+                unsafe { _mm512_loadu_si512(lines.as_ptr().add(t * TILE + k * LANES).cast()) };
             let mask_odd = _mm512_srli_epi64::<32>(mask);
             for q in 0..Q {
                 // SAFETY: the second assertion covers 16 elements from here.

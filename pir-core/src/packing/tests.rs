@@ -18,25 +18,21 @@ fn key(rng: &mut SecretRng, largest: bool) -> SwitchingKey {
 
 /// T for one slot straight from the definition.
 fn slot<M: Prime>(
-    matrices: &[u32],
-    residue: usize,
+    group: &[u32],
+    modulus: Modulus,
     rotation: &[u32; DEGREE],
-    conjugation: &[u32; DEGREE],
+    conjugation_key: &[u32; DEGREE],
     slot: usize,
 ) -> u32 {
     let (h, i) = (slot / ORBIT, slot % ORBIT);
-    let mut sum = 0u128;
-    for chain in Chain::BOTH {
-        for step in 0..chain.steps() {
-            let line = (slot / LANES * chain.steps() + step) * LANES + slot % LANES;
-            let mask = matrices[chain.offset() + residue * chain.panel() + line];
-            let key = if step == Chain::ROTATIONS {
-                conjugation[slot]
-            } else {
-                let half = if chain == Chain::Plus { h } else { 1 - h };
-                rotation[half * ORBIT + (i + step) % ORBIT]
-            };
-            sum += u128::from(mask) * u128::from(key);
+    let product = |a: u32, b: u32| u128::from(a) * u128::from(b);
+    let mut sum = product(conjugation(group, modulus)[slot], conjugation_key[slot]);
+    for chain in [Chain::Plus, Chain::Minus] {
+        let half = if chain == Chain::Plus { h } else { 1 - h };
+        for step in 0..ROTATIONS {
+            let mask =
+                panel(group, chain, modulus)[slot / LANES * TILE + step * LANES + slot % LANES];
+            sum += product(mask, rotation[half * ORBIT + (i + step) % ORBIT]);
         }
     }
     (sum % u128::from(M::MODULUS)) as u32
@@ -45,19 +41,26 @@ fn slot<M: Prime>(
 fn check(batch: usize, largest: bool) {
     let params = Params::new(2048, 2048).unwrap();
     let mut rng = SecretRng::from_seed([batch as u8; 32]);
-    let mut matrices = Vec::with_capacity(GROUP);
-    for chain in Chain::BOTH {
-        for modulus in [PackPrime::MODULUS, SpecialPrime::MODULUS] {
-            let mask = |_| {
-                if largest {
-                    modulus - 1
-                } else {
-                    rng.below(modulus)
-                }
-            };
-            matrices.extend((0..chain.panel()).map(mask));
-        }
-    }
+    let mut random = |modulus, count: usize| -> Vec<u32> {
+        let residue = |_| {
+            if largest {
+                modulus - 1
+            } else {
+                rng.below(modulus)
+            }
+        };
+        (0..count).map(residue).collect()
+    };
+    let (pack, special) = (PackPrime::MODULUS, SpecialPrime::MODULUS);
+    let parts = [
+        random(pack, PANEL),
+        random(special, PANEL),
+        random(pack, PANEL),
+        random(special, PANEL),
+        random(pack, DEGREE),
+        random(special, DEGREE),
+    ];
+    let matrices = parts.concat();
     let queries: Vec<Query> = (0..batch)
         .map(|_| Query {
             params,
@@ -78,7 +81,7 @@ fn check(batch: usize, largest: bool) {
         for index in [0, 15, 16, 1000, 1023, 1024, 2047] {
             let expected = slot::<PackPrime>(
                 &matrices,
-                0,
+                Modulus::Pack,
                 rotation.pack.values(),
                 conjugation.pack.values(),
                 index,
@@ -86,7 +89,7 @@ fn check(batch: usize, largest: bool) {
             assert_eq!(pack[index], expected);
             let expected = slot::<SpecialPrime>(
                 &matrices,
-                1,
+                Modulus::Special,
                 rotation.special.values(),
                 conjugation.special.values(),
                 index,

@@ -19,13 +19,14 @@ pub(super) fn columns(rows: &Square, out: &mut Square) {
         .for_each(|(strip, out)| {
             for (tile, rows) in rows.chunks_exact(TILE).enumerate() {
                 for (column, out) in out.iter_mut().enumerate() {
-                    for (out, row) in out[tile * TILE..(tile + 1) * TILE].iter_mut().zip(rows) {
-                        *out = row[strip * TILE + column];
+                    let out = &mut out.slots[tile * TILE..(tile + 1) * TILE];
+                    for (out, row) in out.iter_mut().zip(rows) {
+                        *out = row.slots[strip * TILE + column];
                     }
                 }
             }
             for column in out {
-                ntt::forward::<PackPrime>(column);
+                ntt::forward::<PackPrime>(&mut column.slots);
             }
         });
 }
@@ -43,7 +44,8 @@ pub(super) fn diagonals(columns: &Square, out: &mut Square) {
                 let source = &columns[(h ^ s) * ORBIT..((h ^ s) + 1) * ORBIT];
                 for i in 0..ORBIT {
                     for (j, out) in out.iter_mut().enumerate() {
-                        out[h * ORBIT + i] = source[(i + first + j) % ORBIT][h * ORBIT + i];
+                        out.slots[h * ORBIT + i] =
+                            source[(i + first + j) % ORBIT].slots[h * ORBIT + i];
                     }
                 }
             }

@@ -3,12 +3,12 @@
 //! matrices; the mask after the last is published.
 
 use crate::crs::KeyMasks;
-use crate::packing::{Chain, LANES, Windows};
+use crate::packing::{Chain, GroupPanels, LANES, ROTATIONS, TILE, Windows};
 use crate::ring::poly::{Coefficients, Poly};
 use crate::ring::{DEGREE, ORBIT, PackPrime, SpecialPrime};
 use crate::ring::{ntt, pointwise, to_montgomery};
 
-use super::Square;
+use super::{Row, Square};
 
 /// Mask w of a switching key, ready for ModDown(a ⊙ w): P^{-1}·w mod Q and
 /// w mod P, in Montgomery form.
@@ -59,18 +59,24 @@ pub(super) fn collapse(
     conjugation: &KeyMasks,
     packing: &mut [u32],
 ) -> Poly<PackPrime, Coefficients> {
-    let (plus, minus) = packing.split_at_mut(2 * Chain::Plus.panel());
+    let GroupPanels {
+        panels: [plus, minus],
+        conjugation: last,
+    } = GroupPanels::new(packing);
+    let (plus_rows, minus_rows) = aggregated.split_at(ORBIT);
     let (mut sum, on_conjugate) = rayon::join(
-        || chain(Chain::Plus, &aggregated[..ORBIT], rotation, plus),
+        || chain(Chain::Plus, plus_rows, rotation, plus),
         || {
-            let mut mask = chain(Chain::Minus, &aggregated[ORBIT..], rotation, minus);
+            let mut mask = chain(Chain::Minus, minus_rows, rotation, minus);
             let conjugation = PreparedMask::new(conjugation);
             let (pack, special) = (&conjugation.pack[..], &conjugation.special[..]);
             let key = [
                 (&pack[..ORBIT], &special[..ORBIT]),
                 (&pack[ORBIT..], &special[ORBIT..]),
             ];
-            switch(Chain::Minus, Chain::ROTATIONS, &mut mask, key, minus);
+            let lifted = switch(&mut mask, key);
+            last[0].copy_from_slice(&lifted.pack);
+            last[1].copy_from_slice(&lifted.special);
             mask
         },
     );
@@ -83,12 +89,12 @@ pub(super) fn collapse(
 /// the mask on τ_{±1}(s).
 fn chain(
     chain: Chain,
-    aggregated: &[[u32; DEGREE]],
+    aggregated: &[Row],
     rotation: &RotationMasks,
-    panels: &mut [u32],
+    [pack_panel, special_panel]: [&mut [u32]; 2],
 ) -> Box<[u32; DEGREE]> {
-    let mut mask = Box::new(aggregated[Chain::ROTATIONS]);
-    for step in (0..Chain::ROTATIONS).rev() {
+    let mut mask = Box::new(aggregated[ROTATIONS].slots);
+    for step in (0..ROTATIONS).rev() {
         let key = [0, 1].map(|h| {
             let (pack, special) = (&rotation.pack, &rotation.special);
             (
@@ -96,44 +102,43 @@ fn chain(
                 special.rotated(chain, h, step),
             )
         });
-        switch(chain, step, &mut mask, key, panels);
-        pointwise::add::<PackPrime>(&mut mask, &aggregated[step]);
+        let lifted = switch(&mut mask, key);
+        store_line(step, &lifted.pack, pack_panel);
+        store_line(step, &lifted.special, special_panel);
+        pointwise::add::<PackPrime>(&mut mask, &aggregated[step].slots);
     }
     mask
 }
 
-/// One key switch: stores the mask a (mod Q and its centred lift mod P) as
-/// line `step` of the panels and replaces it by ModDown(a ⊙ w).
+/// A mask before a switch: slots mod Q, and of its centred lift mod P.
+struct Lifted {
+    pack: [u32; DEGREE],
+    special: [u32; DEGREE],
+}
+
+/// One key switch: replaces the mask a by ModDown(a ⊙ w).
 ///
 /// `key` holds the halves of P^{-1}·w mod Q and of w mod P.
-fn switch(
-    chain: Chain,
-    step: usize,
-    mask: &mut [u32; DEGREE],
-    key: [(&[u32], &[u32]); 2],
-    panels: &mut [u32],
-) {
-    let (pack_panel, special_panel) = panels.split_at_mut(chain.panel());
-    store_line(chain, step, mask, pack_panel);
-    let mut lifted = *mask;
-    ntt::inverse::<PackPrime>(&mut lifted);
-    pointwise::lift_to_special(&mut lifted);
-    ntt::forward::<SpecialPrime>(&mut lifted);
-    store_line(chain, step, &lifted, special_panel);
+fn switch(mask: &mut [u32; DEGREE], key: [(&[u32], &[u32]); 2]) -> Lifted {
+    let pack = *mask;
+    let mut special = pack;
+    ntt::inverse::<PackPrime>(&mut special);
+    pointwise::lift_to_special(&mut special);
+    ntt::forward::<SpecialPrime>(&mut special);
 
     let mut low = [0; DEGREE];
-    pointwise::multiply_halves::<SpecialPrime>(&mut low, &lifted, [key[0].1, key[1].1]);
+    pointwise::multiply_halves::<SpecialPrime>(&mut low, &special, [key[0].1, key[1].1]);
     ntt::inverse::<SpecialPrime>(&mut low);
     pointwise::divide_by_special(&mut low);
     ntt::forward::<PackPrime>(&mut low);
-    let a = *mask;
-    pointwise::multiply_halves::<PackPrime>(mask, &a, [key[0].0, key[1].0]);
+    pointwise::multiply_halves::<PackPrime>(mask, &pack, [key[0].0, key[1].0]);
     pointwise::subtract::<PackPrime>(mask, &low);
+    Lifted { pack, special }
 }
 
 /// Writes slots as line `step` of every tile of a panel.
-fn store_line(chain: Chain, step: usize, slots: &[u32; DEGREE], panel: &mut [u32]) {
-    let tiles = panel.chunks_exact_mut(chain.steps() * LANES);
+fn store_line(step: usize, slots: &[u32; DEGREE], panel: &mut [u32]) {
+    let tiles = panel.chunks_exact_mut(TILE);
     for (tile, slots) in tiles.zip(slots.chunks_exact(LANES)) {
         tile[step * LANES..(step + 1) * LANES].copy_from_slice(slots);
     }

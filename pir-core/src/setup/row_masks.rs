@@ -38,7 +38,7 @@ pub(super) fn transformed(
         let row = group * DEGREE + row;
         let blocks = (0..masks.0.len()).map(|block| database.block_rows(block, row, 1));
         check_norm(row, blocks.clone(), database.params().columns())?;
-        row_mask(blocks, masks, out);
+        row_mask(blocks, masks, &mut out.slots);
         Ok(())
     })
 }
@@ -51,7 +51,7 @@ fn row_mask<'a>(blocks: impl Iterator<Item = &'a [u8]>, masks: &Masks, out: &mut
     let mut sum = [0u64; DEGREE];
     let mut block = [0u32; DEGREE];
     for (index, (digits, mask)) in blocks.zip(&masks.0).enumerate() {
-        centred_residues(&mut block, digits);
+        residues(&mut block, digits);
         ntt::forward::<ScanPrime>(&mut block);
         pointwise::accumulate(&mut sum, &block, mask);
         if (index + 1) % pointwise::FOLD_EVERY == 0 {
@@ -74,11 +74,10 @@ fn row_mask<'a>(blocks: impl Iterator<Item = &'a [u8]>, masks: &Masks, out: &mut
 }
 
 crate::arch::multiversion! {
-    /// Bytes as digits in [-128, 127], modulo q.
-    fn centred_residues(out: &mut [u32; DEGREE], digits: &[u8]) {
+    /// Digits in [-128, 127] plus q: in the range that the transform takes.
+    fn residues(out: &mut [u32; DEGREE], digits: &[u8]) {
         for (out, &digit) in out.iter_mut().zip(digits) {
-            let digit = i32::from(digit as i8);
-            *out = (digit + ((digit >> 31) & ScanPrime::MODULUS as i32)) as u32;
+            *out = ScanPrime::MODULUS.wrapping_add_signed(i32::from(digit as i8));
         }
     }
 
