@@ -35,6 +35,10 @@ impl Hint {
         &self.masks
     }
 
+    pub(crate) fn into_masks(self) -> Vec<u32> {
+        self.masks
+    }
+
     /// Wire form: magic, parameter fingerprint, `rows·log2 q_a/8` bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

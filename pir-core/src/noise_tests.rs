@@ -49,11 +49,12 @@ impl Prepared {
         let setup = Setup::new(database, &seed);
         let mut packing = vec![0u32; matrix_bytes(&params) / 4];
         let mut workspace = Workspace::new();
+        let mut kept = vec![[0; DEGREE]; DEGREE];
         let share = packing.len() / params.groups();
         let mut row_masks = Vec::new();
         let mut masks = Vec::new();
         for (group, packing) in packing.chunks_exact_mut(share).enumerate() {
-            setup.row_masks(group, &mut workspace).unwrap();
+            setup.row_masks(group, &mut kept, &mut workspace).unwrap();
             if group == 0 {
                 row_masks = workspace.first.clone();
             }

@@ -63,35 +63,39 @@ impl<'a> Server<'a> {
     /// [`Error::BatchSize`] for no query or too many;
     /// [`Error::ParameterMismatch`] if a query is for other parameters.
     pub fn answer(&self, queries: &[Query]) -> Result<Vec<Answer>, Error> {
-        let mut answers = Vec::new();
-        self.answer_into(queries, &mut Workspace::default(), &mut answers)?;
-        Ok(answers)
+        let mut workspace = Workspace::default();
+        self.answer_with(&mut workspace, queries)?;
+        Ok(workspace.answers)
     }
 
-    /// As [`Server::answer`], one answer for each query into `answers`.
-    ///
-    /// Allocates nothing if `workspace` and `answers` have served as large a
-    /// batch of this shape before.
+    /// As [`Server::answer`], with buffers that are kept from one pass to the
+    /// next: allocates nothing once `workspace` has served as large a batch of
+    /// as large a shape.
     ///
     /// # Errors
     ///
-    /// Those of [`Server::answer`]; `answers` is then as it was.
-    pub fn answer_into(
+    /// Those of [`Server::answer`].
+    pub fn answer_with<'w>(
         &self,
+        workspace: &'w mut Workspace,
         queries: &[Query],
-        workspace: &mut Workspace,
-        answers: &mut Vec<Answer>,
-    ) -> Result<(), Error> {
+    ) -> Result<&'w [Answer], Error> {
         let params = self.database.params();
         let batch = Batch::new(params, queries)?;
-        let Workspace { scan, packed } = workspace;
+        let Workspace {
+            scan,
+            packed,
+            answers,
+        } = workspace;
         let products = scan.scan(self.backend, &self.database, batch);
         packed.pack(self.backend, self.packing, batch);
-        answers.truncate(queries.len());
+        if answers.len() < queries.len() {
+            answers.resize_with(queries.len(), || Answer::empty(params));
+        }
+        let answers = &mut answers[..queries.len()];
         for answer in answers.iter_mut() {
             answer.reset(params);
         }
-        answers.resize_with(queries.len(), || Answer::empty(params));
         let packed = &*packed;
         answers
             .par_iter_mut()
@@ -107,7 +111,7 @@ impl<'a> Server<'a> {
                     }
                 });
             });
-        Ok(())
+        Ok(answers)
     }
 }
 
@@ -117,6 +121,7 @@ impl<'a> Server<'a> {
 pub struct Workspace {
     scan: scan::Workspace,
     packed: Packed,
+    answers: Vec<Answer>,
 }
 
 /// b_fin = Σ β'_r·X^r + ModDown(T) mod Q for one group and query, with β' the

@@ -5,16 +5,22 @@
 //! packing matrices and the published mask (`collapse`).
 
 mod aggregate;
+mod changes;
 mod collapse;
 mod row_masks;
+mod update;
 
 use rayon::prelude::*;
+
+pub use changes::Changes;
+pub use row_masks::RowMasks;
 
 use crate::Error;
 use crate::crs::{CrsSeed, KeyMasks, KeySwitch, QueryMasks};
 use crate::database::DatabaseView;
 use crate::hint::Hint;
-use crate::packing::{GROUP, LANES, matrix_bytes};
+use crate::packing::{GROUP, LANES, PackingView, matrix_bytes};
+use crate::params::Params;
 use crate::ring::poly::{Coefficients, Poly};
 use crate::ring::{DEGREE, PackPrime, pointwise};
 
@@ -25,12 +31,24 @@ pub struct Preprocessed {
     pub hint: Hint,
     /// Kept by the server beside the database.
     pub packing: PackingMatrices,
+    /// Kept by the builder for [`update`].
+    pub row_masks: RowMasks,
 }
 
 /// The packing matrices, [`matrix_bytes`] bytes.
 pub struct PackingMatrices(Vec<u32>);
 
 impl PackingMatrices {
+    /// Matrices that were kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if they are of another shape.
+    pub fn new(params: &Params, elements: Vec<u32>) -> Result<Self, Error> {
+        PackingView::new(params, &elements)?;
+        Ok(Self(elements))
+    }
+
     /// The elements, as [`crate::packing::PackingView`] reads them.
     #[must_use]
     pub fn as_slice(&self) -> &[u32] {
@@ -107,7 +125,8 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// First stage: the row masks of a group, into the workspace.
+    /// First stage: the row masks of a group, into `kept` as [`RowMasks`] keeps
+    /// them, and switched into the workspace.
     ///
     /// # Errors
     ///
@@ -116,10 +135,23 @@ impl<'a> Setup<'a> {
     ///
     /// # Panics
     ///
-    /// If there is no such group.
-    pub fn row_masks(&self, group: usize, workspace: &mut Workspace) -> Result<(), Error> {
+    /// If there is no such group or `kept` isn't d rows.
+    pub fn row_masks(
+        &self,
+        group: usize,
+        kept: &mut [[u32; DEGREE]],
+        workspace: &mut Workspace,
+    ) -> Result<(), Error> {
         assert!(group < self.database.params().groups(), "no such group");
-        row_masks::transformed(&self.database, group, &self.masks, &mut workspace.first)
+        assert_eq!(kept.len(), DEGREE, "not a group's rows");
+        kept.par_iter_mut()
+            .enumerate()
+            .try_for_each(|(row, kept)| {
+                let row = group * DEGREE + row;
+                row_masks::compute(&self.database, row, &self.masks, kept)
+            })?;
+        row_masks::switch(kept, &mut workspace.first);
+        Ok(())
     }
 
     /// Second stage, aggregation and collapse: fills the group's share of the
@@ -163,33 +195,116 @@ pub fn preprocess(
 ) -> Result<Preprocessed, Error> {
     let params = database.params();
     let setup = Setup::new(*database, seed);
-    let mut packing = vec![0u32; matrix_bytes(params) / size_of::<u32>()];
-    let mut published = Vec::with_capacity(params.rows());
-    // Each group offers two chains to run in parallel.
-    let together = rayon::current_num_threads().div_ceil(2);
-    let mut workspaces: Vec<Workspace> = Vec::new();
-    for (pass, packing) in packing.chunks_mut(together * GROUP).enumerate() {
-        let count = packing.len() / GROUP;
-        if workspaces.len() < count {
-            workspaces.resize_with(count, Workspace::new);
-        }
-        let first = pass * together;
-        let masks = workspaces
-            .par_iter_mut()
-            .zip(packing.par_chunks_exact_mut(GROUP))
-            .enumerate()
-            .map(|(group, (workspace, packing))| {
-                setup.row_masks(first + group, workspace)?;
-                Ok(setup.collapse(workspace, packing))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        published.extend(masks.into_iter().flatten());
-        on_group(first + count);
+    let mut parts = Parts {
+        row_masks: RowMasks::zero(params),
+        packing: vec![0; matrix_bytes(params) / size_of::<u32>()],
+        published: vec![0; params.rows()],
+    };
+    let every_group = |group, kept: &mut [_], workspace: &mut _| {
+        setup.row_masks(group, kept, workspace)?;
+        Ok(true)
+    };
+    parts.fill(&setup, &every_group, on_group)?;
+    Ok(parts.finish(params))
+}
+
+/// As [`preprocess`], from the set-up of an earlier database of the same
+/// parameters and CRS, in time that depends on what changed. Bit by bit the
+/// same as a full set-up.
+///
+/// # Errors
+///
+/// [`Error::RowNorm`] if a row is too far from uniform for the failure bound;
+/// [`Error::ParameterMismatch`] if the earlier set-up or the changes are for
+/// other parameters.
+pub fn update(
+    earlier: Preprocessed,
+    changes: &Changes,
+    database: &DatabaseView<'_>,
+    seed: &CrsSeed,
+    on_group: &(dyn Fn(usize) + Sync),
+) -> Result<Preprocessed, Error> {
+    let params = database.params();
+    if earlier.hint.params() != params {
+        return Err(Error::ParameterMismatch {
+            what: "earlier set-up",
+        });
     }
-    Ok(Preprocessed {
-        hint: Hint::new(params, published),
-        packing: PackingMatrices(packing),
-    })
+    if changes.rows() != params.rows() {
+        return Err(Error::ParameterMismatch { what: "changes" });
+    }
+    let setup = Setup::new(*database, seed);
+    let shifts = update::Shifts::new(&setup.masks);
+    let mut parts = Parts {
+        row_masks: earlier.row_masks,
+        packing: earlier.packing.0,
+        published: earlier.hint.into_masks(),
+    };
+    let changed_groups = |group, kept: &mut [_], workspace: &mut Workspace| {
+        if !changes.any(group * DEGREE, DEGREE) {
+            return Ok(false);
+        }
+        update::group(database, group, changes, &setup.masks, &shifts, kept)?;
+        row_masks::switch(kept, &mut workspace.first);
+        Ok(true)
+    };
+    parts.fill(&setup, &changed_groups, on_group)?;
+    Ok(parts.finish(params))
+}
+
+/// The results of set-up while they are made.
+struct Parts {
+    row_masks: RowMasks,
+    packing: Vec<u32>,
+    published: Vec<u32>,
+}
+
+/// The first stage for a group; tells whether the second has to follow.
+type FirstStage<'a> =
+    dyn Fn(usize, &mut [[u32; DEGREE]], &mut Workspace) -> Result<bool, Error> + Sync + 'a;
+
+impl Parts {
+    fn fill(
+        &mut self,
+        setup: &Setup<'_>,
+        first_stage: &FirstStage<'_>,
+        on_group: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), Error> {
+        let packing = self.packing.chunks_exact_mut(GROUP);
+        let published = self.published.chunks_exact_mut(DEGREE);
+        let mut groups: Vec<_> = self
+            .row_masks
+            .groups_mut()
+            .zip(packing)
+            .zip(published)
+            .enumerate()
+            .collect();
+        // Each group offers two chains to run in parallel.
+        let together = rayon::current_num_threads().div_ceil(2);
+        let mut workspaces: Vec<Workspace> = Vec::new();
+        workspaces.resize_with(together.min(groups.len()), Workspace::new);
+        for groups in groups.chunks_mut(together) {
+            workspaces
+                .par_iter_mut()
+                .zip(groups.par_iter_mut())
+                .try_for_each(|(workspace, (group, ((kept, packing), published)))| {
+                    if first_stage(*group, kept, workspace)? {
+                        published.copy_from_slice(&setup.collapse(workspace, packing));
+                    }
+                    Ok::<_, Error>(())
+                })?;
+            on_group(groups.last().map_or(0, |(group, _)| group + 1));
+        }
+        Ok(())
+    }
+
+    fn finish(self, params: &Params) -> Preprocessed {
+        Preprocessed {
+            hint: Hint::new(params, self.published),
+            packing: PackingMatrices(self.packing),
+            row_masks: self.row_masks,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,150 @@
+//! Set-up of a database from that of one that differs in few digits.
+//!
+//! A row mask is linear in the digits: a digit that rose by δ at column j·d + i
+//! adds δ·X^i·τ_{-1}(A_j) to the kept mask of its row, exactly, so the result is
+//! that of a full set-up to the bit. What follows is not linear, for it rounds:
+//! the switch to Q, and the d - 1 key switches of the collapse, each of which
+//! depends on all rows of the group. So a group with any changed row is
+//! aggregated and collapsed anew, and only groups without are left alone.
+
+use rayon::prelude::*;
+
+use super::changes::{Change, Changes};
+use super::row_masks::{self, Masks};
+use crate::Error;
+use crate::database::DatabaseView;
+use crate::ring::{DEGREE, Prime, ScanPrime, ntt};
+use crate::ring::{montgomery, reduce_once};
+
+/// Changed digits that cost about as much as the transform of a block.
+const DIGITS_PER_BLOCK: usize = 16;
+
+/// Changes whose products a 32-bit sum holds: 2^7·255·2^15 < 2^31.
+const FOLD_EVERY: usize = 128;
+
+/// Changes that go through a row's sums together.
+const TOGETHER: usize = 4;
+
+/// τ_{-1}(A_j) by coefficients, so that every X^i times it is a window.
+pub(super) struct Shifts(Vec<Box<[i32; 2 * DEGREE]>>);
+
+impl Shifts {
+    pub(super) fn new(masks: &Masks) -> Self {
+        let shifts = masks.blocks().map(|mask| {
+            let mut coefficients = *mask;
+            for value in &mut coefficients {
+                *value = montgomery::<ScanPrime>(u64::from(*value));
+            }
+            ntt::inverse::<ScanPrime>(&mut coefficients);
+            // X^i·a has a_{t-i} at t ≥ i and -a_{t-i+d} before.
+            let mut twice = Box::new([0; 2 * DEGREE]);
+            let (negative, positive) = twice.split_at_mut(DEGREE);
+            for ((negative, positive), &a) in negative.iter_mut().zip(positive).zip(&coefficients) {
+                *positive = centred(a);
+                *negative = -*positive;
+            }
+            twice
+        });
+        Self(shifts.collect())
+    }
+
+    /// X^i·τ_{-1}(A_j) for column j·d + i, centred coefficients.
+    fn of(&self, column: u32) -> &[i32; DEGREE] {
+        let (block, i) = (column as usize / DEGREE, column as usize % DEGREE);
+        let (window, _) = self.0[block][DEGREE - i..].as_chunks();
+        &window[0]
+    }
+}
+
+/// Brings the kept mask of row `row` up to date.
+pub(super) fn row(
+    database: &DatabaseView<'_>,
+    row: usize,
+    changes: &[Change],
+    masks: &Masks,
+    shifts: &Shifts,
+    kept: &mut [u32; DEGREE],
+) -> Result<(), Error> {
+    let blocks = masks.blocks().len();
+    if changes.len() > blocks * DIGITS_PER_BLOCK {
+        return row_masks::compute(database, row, masks, kept);
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let digits = (0..blocks).map(|block| database.block_rows(block, row, 1));
+    row_masks::check_norm(row, digits, database.params().columns())?;
+    let mut sums = [[0i32; DEGREE]; 2];
+    for changes in changes.chunks(FOLD_EVERY) {
+        for together in changes.chunks(TOGETHER) {
+            let mut differences = [0; TOGETHER];
+            let mut windows = [shifts.of(0); TOGETHER];
+            for (index, change) in together.iter().enumerate() {
+                differences[index] = i32::from(change.difference);
+                windows[index] = shifts.of(change.column);
+            }
+            add(&mut sums, &windows, &differences);
+        }
+        fold(kept, &mut sums);
+    }
+    Ok(())
+}
+
+/// The row masks of a group.
+pub(super) fn group(
+    database: &DatabaseView<'_>,
+    group: usize,
+    changes: &Changes,
+    masks: &Masks,
+    shifts: &Shifts,
+    kept: &mut [[u32; DEGREE]],
+) -> Result<(), Error> {
+    kept.par_iter_mut()
+        .enumerate()
+        .try_for_each(|(index, kept)| {
+            let number = group * DEGREE + index;
+            row(database, number, changes.of(number), masks, shifts, kept)
+        })
+}
+
+crate::arch::multiversion! {
+    /// Adds Σ δ·w to the sums of low and high 16-bit halves of w.
+    fn add(
+        sums: &mut [[i32; DEGREE]; 2],
+        windows: &[&[i32; DEGREE]; TOGETHER],
+        differences: &[i32; TOGETHER],
+    ) {
+        let [low, high] = sums;
+        let [a, b, c, d] = windows;
+        for t in 0..DEGREE {
+            for (w, difference) in [a[t], b[t], c[t], d[t]].into_iter().zip(differences) {
+                let half = i32::from(w as i16);
+                low[t] += half * difference;
+                high[t] += ((w - half) >> 16) * difference;
+            }
+        }
+    }
+
+    /// Adds low + 2^16·high to the residues, and clears the sums.
+    fn fold(kept: &mut [u32; DEGREE], sums: &mut [[i32; DEGREE]; 2]) {
+        /// A multiple of q above 2^48, which is above every sum's size.
+        const SHIFT: i64 = (ScanPrime::MODULUS as i64) << 19;
+        let [low, high] = sums;
+        for ((kept, low), high) in kept.iter_mut().zip(low).zip(high) {
+            let sum = (i64::from(*low) + (i64::from(*high) << 16) + SHIFT) as u64;
+            let reduced = montgomery::<ScanPrime>(sum);
+            let reduced = montgomery::<ScanPrime>(u64::from(reduced) * u64::from(ScanPrime::R_SQUARED));
+            *kept = reduce_once(*kept + reduced, ScanPrime::MODULUS);
+            (*low, *high) = (0, 0);
+        }
+    }
+}
+
+fn centred(residue: u32) -> i32 {
+    let residue = residue as i32;
+    if residue > ScanPrime::MODULUS as i32 / 2 {
+        residue - ScanPrime::MODULUS as i32
+    } else {
+        residue
+    }
+}
