@@ -144,12 +144,7 @@ impl<'a> Setup<'a> {
     ) -> Result<(), Error> {
         assert!(group < self.database.params().groups(), "no such group");
         assert_eq!(kept.len(), DEGREE, "not a group's rows");
-        kept.par_iter_mut()
-            .enumerate()
-            .try_for_each(|(row, kept)| {
-                let row = group * DEGREE + row;
-                row_masks::compute(&self.database, row, &self.masks, kept)
-            })?;
+        row_masks::compute(&self.database, group * DEGREE, &self.masks, kept)?;
         row_masks::switch(kept, &mut workspace.first);
         Ok(())
     }

@@ -87,30 +87,87 @@ impl Masks {
     }
 }
 
-/// The mask of row `row`, for all of its digits; refuses a row too far from
-/// uniform.
+/// The masks of the rows of a group from `first` on, for all of their digits;
+/// refuses a row too far from uniform.
 pub(super) fn compute(
     database: &DatabaseView<'_>,
-    row: usize,
+    first: usize,
     masks: &Masks,
-    out: &mut [u32; DEGREE],
+    out: &mut [[u32; DEGREE]],
 ) -> Result<(), Error> {
-    let blocks = || (0..masks.0.len()).map(|block| database.block_rows(block, row, 1));
-    check_norm(row, blocks(), database.params().columns())?;
-    let mut sum = [0u64; DEGREE];
-    let mut block = [0u32; DEGREE];
-    out.fill(0);
-    for (index, (digits, mask)) in blocks().zip(&masks.0).enumerate() {
-        residues(&mut block, digits);
-        ntt::forward::<ScanPrime>(&mut block);
-        pointwise::accumulate(&mut sum, &block, mask);
-        if (index + 1) % pointwise::FOLD_EVERY == 0 {
-            pointwise::fold::<ScanPrime>(out, &mut sum);
+    out.par_chunks_mut(TOGETHER).enumerate().try_for_each_init(
+        || vec![Sums::new(); TOGETHER],
+        |sums, (chunk, out)| {
+            let first = first + chunk * TOGETHER;
+            for (index, mask) in masks.0.iter().enumerate() {
+                let rows = database.block_rows(index, first, out.len());
+                let rows = rows.as_chunks::<DEGREE>().0.iter();
+                for ((digits, out), sums) in rows.zip(out.iter_mut()).zip(sums.iter_mut()) {
+                    sums.add(index, digits, mask, out);
+                }
+            }
+            for ((index, sums), out) in sums.iter_mut().enumerate().zip(out) {
+                sums.finish(first + index, database.params().columns(), out)?;
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Rows that go through the blocks together, so that what is read of a block
+/// is contiguous and its mask stays in the first-level cache.
+const TOGETHER: usize = 4;
+
+/// A row on its way through the blocks.
+#[derive(Clone)]
+struct Sums {
+    /// Σ D_{r,j}·τ_{-1}(A_j) since the last fold, by slots.
+    slots: Box<[u64; DEGREE]>,
+    /// The block being added.
+    block: Box<[u32; DEGREE]>,
+    /// Σ digit².
+    squares: u64,
+}
+
+impl Sums {
+    fn new() -> Self {
+        Self {
+            slots: Box::new([0; DEGREE]),
+            block: Box::new([0; DEGREE]),
+            squares: 0,
         }
     }
-    pointwise::fold::<ScanPrime>(out, &mut sum);
-    ntt::inverse::<ScanPrime>(out);
-    Ok(())
+
+    /// Adds block number `index`; `total` takes what is folded.
+    fn add(
+        &mut self,
+        index: usize,
+        digits: &[u8; DEGREE],
+        mask: &[u32; DEGREE],
+        total: &mut [u32; DEGREE],
+    ) {
+        if index == 0 {
+            total.fill(0);
+        }
+        add_squares(&mut self.squares, digits);
+        residues(&mut self.block, digits);
+        ntt::forward::<ScanPrime>(&mut self.block);
+        pointwise::accumulate(&mut self.slots, &self.block, mask);
+        if (index + 1).is_multiple_of(pointwise::FOLD_EVERY) {
+            pointwise::fold::<ScanPrime>(total, &mut self.slots);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        row: usize,
+        columns: usize,
+        total: &mut [u32; DEGREE],
+    ) -> Result<(), Error> {
+        pointwise::fold::<ScanPrime>(total, &mut self.slots);
+        ntt::inverse::<ScanPrime>(total);
+        check_norm(row, std::mem::take(&mut self.squares), columns)
+    }
 }
 
 /// d^{-1}·Ã_r mod Q by slots, for the kept masks of a group's rows.
@@ -140,22 +197,15 @@ crate::arch::multiversion! {
     }
 
     /// Adds Σ digit² of a block's row.
-    fn add_squares(sum: &mut u64, digits: &[u8]) {
+    pub(super) fn add_squares(sum: &mut u64, digits: &[u8]) {
         let squares: i32 = digits.iter().map(|&d| i32::from(d as i8).pow(2)).sum();
         *sum += squares as u64;
     }
 }
 
-pub(super) fn check_norm<'a>(
-    row: usize,
-    blocks: impl Iterator<Item = &'a [u8]>,
-    columns: usize,
-) -> Result<(), Error> {
-    let mut sum = 0;
-    for digits in blocks {
-        add_squares(&mut sum, digits);
-    }
-    let found = sum as f64 / columns as f64;
+/// Refuses a row whose Σ digit² is more than the failure bound allows.
+pub(super) fn check_norm(row: usize, squares: u64, columns: usize) -> Result<(), Error> {
+    let found = squares as f64 / columns as f64;
     let limit = mean_square_limit(columns);
     if found > limit {
         return Err(Error::RowNorm { row, found, limit });

@@ -67,13 +67,16 @@ pub(super) fn row(
 ) -> Result<(), Error> {
     let blocks = masks.blocks().len();
     if changes.len() > blocks * DIGITS_PER_BLOCK {
-        return row_masks::compute(database, row, masks, kept);
+        return row_masks::compute(database, row, masks, std::slice::from_mut(kept));
     }
     if changes.is_empty() {
         return Ok(());
     }
-    let digits = (0..blocks).map(|block| database.block_rows(block, row, 1));
-    row_masks::check_norm(row, digits, database.params().columns())?;
+    let mut squares = 0;
+    for block in 0..blocks {
+        row_masks::add_squares(&mut squares, database.block_rows(block, row, 1));
+    }
+    row_masks::check_norm(row, squares, database.params().columns())?;
     let mut sums = [[0i32; DEGREE]; 2];
     for changes in changes.chunks(FOLD_EVERY) {
         for together in changes.chunks(TOGETHER) {

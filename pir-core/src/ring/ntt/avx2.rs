@@ -39,9 +39,9 @@ pub(super) fn inverse<M: Prime>(_proof: Avx2, values: &mut [u32; DEGREE]) {
 
 #[target_feature(enable = "avx2")]
 fn forward_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
-    forward_levels::<M, 4>(values, tables, 0);
-    forward_levels::<M, 8>(values, tables, 2);
-    forward_levels::<M, 8>(values, tables, 5);
+    forward_levels::<M, 0, 4>(values, tables);
+    forward_levels::<M, 2, 8>(values, tables);
+    forward_levels::<M, 5, 8>(values, tables);
     for h in 0..2 {
         for column in 0..COLUMNS {
             let other = reverse_bits(column, COLUMNS.ilog2());
@@ -74,8 +74,8 @@ fn inverse_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
             store_column(values, h, other, &rows);
         }
     }
-    inverse_levels::<M, 8>(values, tables, 5);
-    inverse_levels::<M, 8>(values, tables, 2);
+    inverse_levels::<M, 5, 8>(values, tables);
+    inverse_levels::<M, 2, 8>(values, tables);
     let modulus = _mm256_set1_epi32(M::MODULUS as i32);
     let twice = _mm256_add_epi32(modulus, modulus);
     let (scale, scaled_root) = (broadcast(tables.scale), broadcast(tables.scaled_root));
@@ -95,23 +95,22 @@ fn inverse_kernel<M: Prime>(values: &mut [u32; DEGREE], tables: &Tables) {
     }
 }
 
-/// log2 `N` levels from `first` on.
+/// log2 `N` levels from `FIRST` on.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn forward_levels<M: Prime, const N: usize>(
+fn forward_levels<M: Prime, const FIRST: usize, const N: usize>(
     values: &mut [u32; DEGREE],
     tables: &Tables,
-    first: usize,
 ) {
-    let size = DEGREE >> first;
-    for block in 0..1 << first {
+    let size = DEGREE >> FIRST;
+    for block in 0..1 << FIRST {
         for offset in (0..size / N).step_by(LANES) {
             let offset = block * size + offset;
             let mut v = load_strided::<N>(values, offset, size / N);
             for level in 0..N.ilog2() as usize {
                 let half = N >> (level + 1);
                 for node in 0..1 << level {
-                    let index = (1 << (first + level)) + (block << level) + node;
+                    let index = (1 << (FIRST + level)) + (block << level) + node;
                     let twiddle = broadcast(tables.forward[index]);
                     for k in 2 * half * node..2 * half * node + half {
                         (v[k], v[k + half]) = split::<M>(v[k], v[k + half], twiddle);
@@ -126,20 +125,19 @@ fn forward_levels<M: Prime, const N: usize>(
 /// Undoes [`forward_levels`] but for a factor.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn inverse_levels<M: Prime, const N: usize>(
+fn inverse_levels<M: Prime, const FIRST: usize, const N: usize>(
     values: &mut [u32; DEGREE],
     tables: &Tables,
-    first: usize,
 ) {
-    let size = DEGREE >> first;
-    for block in 0..1 << first {
+    let size = DEGREE >> FIRST;
+    for block in 0..1 << FIRST {
         for offset in (0..size / N).step_by(LANES) {
             let offset = block * size + offset;
             let mut v = load_strided::<N>(values, offset, size / N);
             for level in (0..N.ilog2() as usize).rev() {
                 let half = N >> (level + 1);
                 for node in 0..1 << level {
-                    let index = (1 << (first + level)) + (block << level) + node;
+                    let index = (1 << (FIRST + level)) + (block << level) + node;
                     let twiddle = broadcast(tables.inverse[index]);
                     for k in 2 * half * node..2 * half * node + half {
                         (v[k], v[k + half]) = merge::<M>(v[k], v[k + half], twiddle);
@@ -204,6 +202,13 @@ fn inverse_column<M: Prime>(
     transpose(v)
 }
 
+/// Where the vector of half `h` is whose number is `high`, then `column`.
+#[inline(always)]
+fn place(h: usize, high: usize, column: usize) -> usize {
+    // The masks change nothing; they show the compiler that no check is needed.
+    (h % 2) * ORBIT + LANES * (COLUMNS * high + column % COLUMNS)
+}
+
 /// The vectors of half `h` whose number ends in `column`, by the reversed
 /// three highest bits of their number.
 #[inline]
@@ -211,7 +216,7 @@ fn inverse_column<M: Prime>(
 fn load_column(values: &[u32; DEGREE], h: usize, column: usize) -> [__m256i; LANES] {
     let mut v = [_mm256_setzero_si256(); LANES];
     for (vector, high) in v.iter_mut().zip(REVERSED) {
-        *vector = load(values, h * ORBIT + LANES * (COLUMNS * high + column));
+        *vector = load(values, place(h, high, column));
     }
     v
 }
