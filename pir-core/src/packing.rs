@@ -18,6 +18,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 use rayon::prelude::*;
 
@@ -38,6 +40,16 @@ pub(crate) const TILES: usize = DEGREE / LANES;
 
 /// Tiles that one task takes; they share h, so their key windows adjoin.
 const TASK_TILES: usize = 16;
+
+/// What an instruction set gives online packing.
+trait Kernel: Copy {
+    /// For every tile and query, adds Σ_k line_k ⊙ window\[k ..\] over the
+    /// rotations k to `sums` (`tiles × queries × 16`).
+    ///
+    /// There are [`TASK_TILES`] tiles; `windows` holds for every query the key
+    /// elements from the first tile's first slot on.
+    fn add_products(self, tiles: &[[u32; TILE]], windows: &[&[u32]], sums: &mut [u64]);
+}
 
 /// Steps of a chain with the rotation key; step k uses τ_{±5^k} of it.
 pub(crate) const ROTATIONS: usize = ORBIT - 1;
@@ -334,22 +346,23 @@ fn rotations(
         // Step k reads 16 elements from offset k on, in every tile.
         *slice = &windows.half(chain, h)[i..];
     }
+    let tiles = tiles.as_chunks().0;
     match backend {
         #[cfg(target_arch = "x86_64")]
         Backend::Avx512 | Backend::Avx512Vnni => {
             if let Some(proof) = Avx512::detect() {
-                return avx512::add_products(proof, tiles, slices, sums);
+                return avx512::Kernel(proof).add_products(tiles, slices, sums);
             }
         }
         #[cfg(target_arch = "x86_64")]
         Backend::Avx2 => {
             if let Some(proof) = Avx2::detect() {
-                return avx2::add_products(proof, tiles, slices, sums);
+                return avx2::Kernel(proof).add_products(tiles, slices, sums);
             }
         }
         _ => {}
     }
-    portable::add_products(tiles, slices, sums);
+    portable::Kernel.add_products(tiles, slices, sums);
 }
 
 /// Adds the products of the conjugation's masks and a query's key, both from

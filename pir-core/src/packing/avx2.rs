@@ -8,72 +8,66 @@
 
 use std::arch::x86_64::*;
 
+use super::tile::{self, Registers, WINDOW};
 use super::{LANES, ROTATIONS, TILE};
 use crate::arch::Avx2;
 
-/// As [`super::portable::add_products`], for an even number of tiles.
-pub(super) fn add_products(proof: Avx2, tiles: &[u32], windows: &[&[u32]], sums: &mut [u64]) {
-    // Four sums a tile and query: at most twelve of sixteen registers.
-    let mut first = 0;
-    while first < windows.len() {
-        first += match windows.len() - first {
-            1 => blocks::<2, 1>(proof, tiles, windows, first, sums),
-            2 | 4 => blocks::<1, 2>(proof, tiles, windows, first, sums),
-            _ => blocks::<1, 3>(proof, tiles, windows, first, sums),
-        };
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel(pub(super) Avx2);
 
-/// All tiles, `T` at a time, for `Q` queries from `first` on; gives `Q`.
-fn blocks<const T: usize, const Q: usize>(
-    _proof: Avx2,
-    tiles: &[u32],
-    windows: &[&[u32]],
-    first: usize,
-    sums: &mut [u64],
-) -> usize {
-    let stride = windows.len() * LANES;
-    let blocks = tiles.chunks_exact(T * TILE);
-    for (block, (lines, sums)) in blocks.zip(sums.chunks_exact_mut(T * stride)).enumerate() {
-        let windows: [&[u32]; Q] =
-            std::array::from_fn(|query| &windows[first + query][block * T * LANES..]);
-        // SAFETY: `_proof` shows that the enabled feature is there.
-        let found = unsafe { registers::<T, Q>(lines, &windows) };
-        for (tile, found) in found.iter().enumerate() {
-            for (query, found) in found.iter().enumerate() {
-                let start = tile * stride + (first + query) * LANES;
-                for (sum, found) in sums[start..start + LANES].iter_mut().zip(found) {
-                    *sum += found;
-                }
+impl super::Kernel for Kernel {
+    fn add_products(self, tiles: &[[u32; TILE]], windows: &[&[u32]], sums: &mut [u64]) {
+        if windows.len() == 1 {
+            for block in 0..tiles.len() / 2 {
+                tile::add::<2, 1>(self, tiles, block, windows, 0, sums);
+            }
+            return;
+        }
+        // Four sums a query: at most twelve of sixteen registers. A tile stays
+        // in the second-level cache for all queries.
+        for block in 0..tiles.len() {
+            let mut first = 0;
+            while first < windows.len() {
+                first += match windows.len() - first {
+                    1 => tile::add::<1, 1>(self, tiles, block, windows, first, sums),
+                    2 | 4 => tile::add::<1, 2>(self, tiles, block, windows, first, sums),
+                    _ => tile::add::<1, 3>(self, tiles, block, windows, first, sums),
+                };
             }
         }
     }
-    Q
 }
 
-/// The inner loop: `T` tiles by `Q` queries over the rotation steps.
+impl Registers for Kernel {
+    fn products<const T: usize, const Q: usize>(
+        self,
+        tiles: [&[u32; TILE]; T],
+        windows: [[&[u32; WINDOW]; Q]; T],
+    ) -> [[[u64; LANES]; Q]; T] {
+        // SAFETY: `self.0` shows that the enabled feature is there.
+        unsafe { products(tiles, windows) }
+    }
+}
+
 #[target_feature(enable = "avx2")]
-fn registers<const T: usize, const Q: usize>(
-    lines: &[u32],
-    windows: &[&[u32]; Q],
+fn products<const T: usize, const Q: usize>(
+    tiles: [&[u32; TILE]; T],
+    windows: [[&[u32; WINDOW]; Q]; T],
 ) -> [[[u64; LANES]; Q]; T] {
-    assert!(lines.len() >= T * TILE);
-    // One element more than the last line's, for the odd lanes.
-    assert!(windows.iter().all(|w| w.len() >= ROTATIONS + T * LANES));
     // For each half of a line the even lanes, then the odd ones.
     let mut sums = [[[[_mm256_setzero_si256(); 2]; 2]; Q]; T];
     for step in 0..ROTATIONS {
-        for (tile, sums) in sums.iter_mut().enumerate() {
+        for ((tile, windows), sums) in tiles.iter().zip(&windows).zip(&mut sums) {
             for half in 0..2 {
-                let offset = tile * TILE + step * LANES + half * LANES / 2;
-                // SAFETY: the first assertion covers 8 elements from there.
-                let mask = unsafe { _mm256_loadu_si256(lines.as_ptr().add(offset).cast()) };
+                let offset = half * LANES / 2;
+                // SAFETY: line `step` of a tile has 16 elements.
+                let mask =
+                    unsafe { _mm256_loadu_si256(tile.as_ptr().add(step * LANES + offset).cast()) };
                 let mask_odd = _mm256_srli_epi64::<32>(mask);
                 for (window, sums) in windows.iter().zip(sums.iter_mut()) {
-                    let offset = step + tile * LANES + half * LANES / 2;
-                    // SAFETY: the second assertion covers 9 elements from there.
+                    // SAFETY: a window has 17 elements from `step` on.
                     let (key, key_odd) = unsafe {
-                        let key = window.as_ptr().add(offset);
+                        let key = window.as_ptr().add(step + offset);
                         (
                             _mm256_loadu_si256(key.cast()),
                             _mm256_loadu_si256(key.add(1).cast()),
