@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{self, Registers, WINDOW};
+use super::tile::{self, AHEAD, Registers, WINDOW};
 use super::{LANES, ROTATIONS, TILE};
 use crate::arch::Avx2;
 
@@ -58,6 +58,11 @@ fn products<const T: usize, const Q: usize>(
     let mut sums = [[[[_mm256_setzero_si256(); 2]; 2]; Q]; T];
     for step in 0..ROTATIONS {
         for ((tile, windows), sums) in tiles.iter().zip(&windows).zip(&mut sums) {
+            if Q == 1 {
+                let ahead = tile.as_ptr().wrapping_add((step + AHEAD) * LANES);
+                // SAFETY: a prefetch of any address is harmless.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+            }
             for half in 0..2 {
                 let offset = half * LANES / 2;
                 // SAFETY: line `step` of a tile has 16 elements.

@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{self, Registers, WINDOW};
+use super::tile::{self, AHEAD, Registers, WINDOW};
 use super::{LANES, ROTATIONS, TILE};
 use crate::arch::Avx512;
 
@@ -57,6 +57,11 @@ fn products<const T: usize, const Q: usize>(
     let mut sums = [[[_mm512_setzero_si512(); 2]; Q]; T];
     for step in 0..ROTATIONS {
         for ((tile, windows), sums) in tiles.iter().zip(&windows).zip(&mut sums) {
+            if Q == 1 {
+                let ahead = tile.as_ptr().wrapping_add((step + AHEAD) * LANES);
+                // SAFETY: a prefetch of any address is harmless.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+            }
             // SAFETY: line `step` of a tile has 16 elements.
             let mask = unsafe { _mm512_loadu_si512(tile.as_ptr().add(step * LANES).cast()) };
             let mask_odd = _mm512_srli_epi64::<32>(mask);

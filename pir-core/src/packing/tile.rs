@@ -6,6 +6,9 @@ use super::{LANES, ROTATIONS, TILE};
 /// Key elements that a tile's lines meet: line k meets sixteen from k on.
 pub(super) const WINDOW: usize = ROTATIONS + LANES;
 
+/// Lines between the one in use and the one asked for from memory.
+pub(super) const AHEAD: usize = 24;
+
 /// The products of `T` tiles with the keys of `Q` queries, kept in registers.
 pub(super) trait Registers: Copy {
     /// Σ_k line_k ⊙ window\[k ..\], by slots.
