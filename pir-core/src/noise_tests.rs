@@ -9,7 +9,7 @@ use crate::crs::CrsSeed;
 use crate::database::DatabaseView;
 use crate::packing::{self, PackingView, matrix_bytes};
 use crate::params::noise::{Noise, UNIFORM_MEAN_SQUARE, mean_square_limit};
-use crate::params::{PACK_MODULUS, PLAINTEXT, Params};
+use crate::params::{PACK_MODULUS, PLAINTEXT, Params, plan};
 use crate::query::{Batch, Query};
 use crate::ring::poly::{Coefficients, Poly, Slots};
 use crate::ring::{DEGREE, PackPrime, Prime, inverse_mod, mul_mod, pointwise};
@@ -195,13 +195,21 @@ fn total_noise_is_that_of_the_formula() {
     assert!((0.9..1.1).contains(&ratio), "measured to expected: {ratio}");
 }
 
-/// A gibibyte, as `cargo test --release -p pir-core -- --ignored --nocapture`.
+/// What the planner takes for 256 MiB, 1 GiB and 4 GiB, as
+/// `cargo test --release -p pir-core full_size -- --ignored --nocapture`.
 #[test]
-#[ignore = "takes a gibibyte and half a minute"]
+#[ignore = "takes 5 GiB of memory and minutes"]
 fn full_size_noise_is_that_of_the_formula() {
-    let prepared = Prepared::new(Params::new(1 << 16, 1 << 14).unwrap());
+    for mib in [256, 1024, 4096] {
+        full_size(plan::plan(mib << 20, 1).unwrap());
+    }
+}
+
+fn full_size(params: Params) {
+    let prepared = Prepared::new(params);
     let mut rng = SecretRng::from_os().unwrap();
-    let columns = [0, 1, 777, 30_000, 65_534, 65_535];
+    let last = params.columns() as u32 - 1;
+    let columns = [0, 1, 777, last / 2, last - 1, last];
     let noise: Vec<f64> = columns
         .iter()
         .flat_map(|&c| prepared.noise(c, &mut rng))
@@ -213,8 +221,11 @@ fn full_size_noise_is_that_of_the_formula() {
     );
     let budget = 0.5 / f64::from(PLAINTEXT);
     println!(
-        "samples {}; deviation 2^{:.3} of Q, formula 2^{:.3}, ratio {:.4}; largest {:.2} deviations, \
-         {:.3} of the budget 1/(2p)",
+        "{} × {}, k = {}: {} samples; deviation 2^{:.3} of Q, formula 2^{:.3}, ratio {:.4}; \
+         largest {:.2} deviations, {:.3} of the budget 1/(2p)",
+        params.columns(),
+        params.rows(),
+        params.widths().query,
         noise.len(),
         (measured * PACK_MODULUS).log2(),
         (expected * PACK_MODULUS).log2(),
