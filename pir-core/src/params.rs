@@ -28,6 +28,17 @@ pub const FAILURE_LOG2_LIMIT: f64 = -40.0;
 pub const SECURITY_LIMIT: u32 = 128;
 
 /// The set in use.
+///
+/// Its failure bound depends on the shape ([`Params::failure_log2`]) and is never
+/// above [`FAILURE_LOG2_LIMIT`]. For what the planner takes:
+///
+/// | database | columns × rows | k, log2 q_a, log2 q_b | bound per lookup |
+/// |---|---|---|---|
+/// | 64 MiB | 16384 × 4096 | 24, 18, 11 | 2^-46.9 |
+/// | 256 MiB | 32768 × 8192 | 25, 17, 10 | 2^-44.5 |
+/// | 1 GiB | 65536 × 16384 | 25, 18, 11 | 2^-40.7 |
+/// | 4 GiB | 131072 × 32768 | 26, 18, 10 | 2^-41.9 |
+/// | 8 GiB | 131072 × 65536 | 26, 18, 10 | 2^-40.9 |
 pub const SET: ParameterSet = ParameterSet {
     name: "sotto-2048-30-23-27",
     query_security_bits: 239,

@@ -9,7 +9,7 @@ fn main() -> Result<()> {
         let params = plan::plan(mib << 20, 1)?;
         let (costs, widths) = (params.costs(), params.widths());
         println!(
-            "| {mib} MiB | {} × {} | {}, {}, {} | {:.1} KB | {:.1} KB | {:.1} KB | {:.2} GiB |",
+            "| {mib} MiB | {} × {} | {}, {}, {} | {:.1} KB | {:.1} KB | {:.1} KB | {:.2} GiB | 2^{:.1} |",
             params.columns(),
             params.rows(),
             widths.query,
@@ -19,6 +19,7 @@ fn main() -> Result<()> {
             costs.answer_bytes as f64 / 1e3,
             costs.hint_bytes as f64 / 1e3,
             costs.streamed_bytes as f64 / f64::from(1 << 30),
+            params.failure_log2(),
         );
     }
     Ok(())

@@ -6,8 +6,8 @@ use crate::ring::DEGREE;
 use crate::{answer, hint, query};
 
 /// What a byte sent counts for, in bytes that the server reads: at 14.5 GB/s of
-/// memory bandwidth it makes a second of a core worth about 14 MB of traffic.
-const BYTES_READ_PER_BYTE_SENT: u64 = 1024;
+/// memory bandwidth it makes a second of a core worth about 7 MB of traffic.
+const BYTES_READ_PER_BYTE_SENT: u64 = 2048;
 
 /// Bytes of one lookup and of one database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Costs {
 
 impl Costs {
     /// What a lookup costs in one figure: the bytes that the server reads, and
-    /// those that are sent, each counted as 1024 of them.
+    /// those that are sent, each counted as 2048 of them.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let sent = (self.upload_bytes + self.answer_bytes) as u64;
@@ -124,16 +124,39 @@ mod tests {
         }
     }
 
+    /// Upload and answer in bytes, and GiB read, of the design for three sizes.
     #[test]
-    fn a_gibibyte_costs_what_the_design_says() {
-        let params = plan(1 << 30, DEGREE).unwrap();
-        assert_eq!((params.columns(), params.rows()), (1 << 16, 1 << 14));
-        let costs = params.costs();
-        assert!(
-            costs.upload_bytes + costs.answer_bytes <= 300_000,
-            "{costs:?}"
-        );
-        assert!(costs.streamed_bytes <= 5 << 28, "{costs:?}");
+    fn plans_cost_no_more_than_the_design_says() {
+        for (gib, upload, answer, read) in [
+            (1, 231_000, 22_600, 1.25),
+            (4, 452_000, 45_100, 4.5),
+            (8, 452_000, 90_200, 9.0),
+        ] {
+            let costs = plan(gib << 30, DEGREE).unwrap().costs();
+            assert!(costs.upload_bytes <= upload, "{gib} GiB: {costs:?}");
+            assert!(costs.answer_bytes <= answer, "{gib} GiB: {costs:?}");
+            let streamed = costs.streamed_bytes as f64 / f64::from(1 << 30);
+            assert!(streamed <= read, "{gib} GiB: {costs:?}");
+        }
+    }
+
+    /// The table of [`crate::params::SET`].
+    #[test]
+    fn plans_have_the_failure_bounds_of_their_documentation() {
+        let bounds = [
+            (64, -46.9),
+            (256, -44.5),
+            (1024, -40.7),
+            (4096, -41.9),
+            (8192, -40.9),
+        ];
+        for (mib, bound) in bounds {
+            let params = plan(mib << 20, DEGREE).unwrap();
+            assert!(
+                (params.failure_log2() - bound).abs() < 0.06,
+                "{mib} MiB: {params:?}"
+            );
+        }
     }
 
     #[test]
