@@ -66,6 +66,8 @@ pub struct Queries {
     pub max_batch: usize,
     /// Queries that wait.
     pub queue_length: usize,
+    /// Queries of one sender that wait.
+    pub per_sender: usize,
     /// Milliseconds that one waits.
     pub deadline_ms: u64,
 }
@@ -188,6 +190,12 @@ impl Config {
                 QUEUE_MAX as u64,
             ),
             (
+                "queries.per_sender",
+                self.queries.per_sender as u64,
+                1,
+                QUEUE_MAX as u64,
+            ),
+            (
                 "queries.deadline_ms",
                 self.queries.deadline_ms,
                 1,
@@ -265,6 +273,7 @@ impl Default for Queries {
         Self {
             max_batch: pir_core::query::MAX_BATCH,
             queue_length: 64,
+            per_sender: 48,
             deadline_ms: 10_000,
         }
     }
@@ -310,7 +319,7 @@ mod tests {
         let keys = table
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len));
-        assert_eq!(keys.sum::<usize>(), 14);
+        assert_eq!(keys.sum::<usize>(), 15);
     }
 
     #[test]
@@ -343,6 +352,7 @@ mod tests {
             ("[queries]\nmax_batch = 17", "queries.max_batch"),
             ("[queries]\nmax_batch = 0", "queries.max_batch"),
             ("[queries]\nqueue_length = 0", "queries.queue_length"),
+            ("[queries]\nper_sender = 0", "queries.per_sender"),
             ("[snapshot]\nlifetime_hours = 0", "snapshot.lifetime_hours"),
             ("[timeouts]\nbody_ms = 0", "timeouts.body_ms"),
             ("max_connections = 0", "max_connections"),

@@ -103,6 +103,7 @@ impl AppState {
             limits: Limits {
                 max_batch: config.queries.max_batch,
                 queue_length: config.queries.queue_length,
+                per_sender: config.queries.per_sender,
                 deadline: config.queries.deadline(),
             },
             body_timeout: Duration::from_millis(config.timeouts.body_ms),

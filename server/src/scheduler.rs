@@ -1,17 +1,22 @@
 //! Queries wait here for a pass over the database.
 //!
-//! One thread drives the rayon pool. Each pass takes all queries that wait for
-//! the same database, up to the batch size, so that under load one reading of
-//! the database serves many. The queue is bounded and a query waits no longer
-//! than its deadline: what can't be served in time is refused at once.
+//! One thread drives the rayon pool. A query starts a pass at once if none runs;
+//! those that arrive meanwhile share the next, up to the batch size, so that
+//! under load one reading of the database serves many. The queue is bounded and
+//! fair between senders, and a query waits no longer than its deadline: what
+//! can't be served in time is refused at once.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod queue;
+mod worker;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use crate::senders::SenderIndex;
+use queue::{Bound, Bounds, Job, Queue};
 
 /// What answers queries: a loaded snapshot, or a test's stand-in.
 pub trait Engine: Send + Sync + 'static {
@@ -31,6 +36,8 @@ pub struct Limits {
     pub max_batch: usize,
     /// Queries that wait.
     pub queue_length: usize,
+    /// Queries of one sender that wait.
+    pub per_sender: usize,
     /// How long one waits.
     pub deadline: Duration,
 }
@@ -39,11 +46,20 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// Too many wait already.
+    /// Too many wait already, and not so many of another sender that this one
+    /// could take the place of one of those; or another took this one's.
     #[error("{queue_length} queries wait already")]
     Full {
         /// How many may wait.
         queue_length: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Too many of this sender wait already.
+    #[error("{per_sender} queries of this sender wait already")]
+    SenderFull {
+        /// How many of one sender may wait.
+        per_sender: usize,
         /// When to try again.
         retry_after: Duration,
     },
@@ -76,17 +92,10 @@ struct Shared<E: Engine> {
 }
 
 struct State<E: Engine> {
-    waiting: VecDeque<Job<E>>,
+    queue: Queue<E>,
     stopping: bool,
     /// How long the last pass took.
     pass: Duration,
-}
-
-struct Job<E: Engine> {
-    engine: Arc<E>,
-    query: E::Query,
-    since: Instant,
-    reply: oneshot::Sender<Result<E::Answer, ScheduleError>>,
 }
 
 impl<E: Engine> Scheduler<E> {
@@ -96,7 +105,10 @@ impl<E: Engine> Scheduler<E> {
     /// What the operating system says if there can be no thread.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
         let state = State {
-            waiting: VecDeque::new(),
+            queue: Queue::new(Bounds {
+                total: limits.queue_length,
+                per_sender: limits.per_sender,
+            }),
             stopping: false,
             pass: Duration::ZERO,
         };
@@ -108,7 +120,7 @@ impl<E: Engine> Scheduler<E> {
         let of_worker = Arc::clone(&shared);
         let worker = std::thread::Builder::new()
             .name("pir-pass".to_owned())
-            .spawn(move || of_worker.work())?;
+            .spawn(move || worker::run(&of_worker))?;
         Ok(Self {
             shared,
             worker: Some(worker),
@@ -121,10 +133,11 @@ impl<E: Engine> Scheduler<E> {
     /// [`ScheduleError`].
     pub async fn answer(
         &self,
+        sender: SenderIndex,
         engine: Arc<E>,
         query: E::Query,
     ) -> Result<E::Answer, ScheduleError> {
-        let receiver = self.shared.enqueue(engine, query)?;
+        let receiver = self.shared.enqueue(sender, engine, query)?;
         let deadline = self.shared.limits.deadline;
         match tokio::time::timeout(deadline, receiver).await {
             Ok(Ok(result)) => result,
@@ -138,13 +151,14 @@ impl<E: Engine> Scheduler<E> {
 
     /// Queries that wait now.
     pub fn waiting(&self) -> usize {
-        self.shared.lock().waiting.len()
+        self.shared.lock().queue.len()
     }
 }
 
 impl<E: Engine> Shared<E> {
     fn enqueue(
         &self,
+        sender: SenderIndex,
         engine: Arc<E>,
         query: E::Query,
     ) -> Result<oneshot::Receiver<Result<E::Answer, ScheduleError>>, ScheduleError> {
@@ -152,101 +166,31 @@ impl<E: Engine> Shared<E> {
         if state.stopping {
             return Err(ScheduleError::Stopping);
         }
-        let queue_length = self.limits.queue_length;
-        if state.waiting.len() >= queue_length {
-            // Those that were given up make room.
-            state.waiting.retain(|job| !job.reply.is_closed());
-        }
-        if state.waiting.len() >= queue_length {
-            return Err(ScheduleError::Full {
-                queue_length,
-                retry_after: state.retry_after(self.limits),
-            });
-        }
         let (reply, receiver) = oneshot::channel();
-        state.waiting.push_back(Job {
+        let refused = state.queue.push(Job {
+            sender,
             engine,
             query,
             since: Instant::now(),
             reply,
         });
+        if let Some(refused) = refused {
+            let retry_after = state.retry_after(self.limits);
+            // It may be this query or another one.
+            let _ = refused.job.reply.send(Err(match refused.bound {
+                Bound::Total => ScheduleError::Full {
+                    queue_length: self.limits.queue_length,
+                    retry_after,
+                },
+                Bound::PerSender => ScheduleError::SenderFull {
+                    per_sender: self.limits.per_sender,
+                    retry_after,
+                },
+            }));
+        }
         drop(state);
         self.arrived.notify_one();
         Ok(receiver)
-    }
-
-    fn work(&self) {
-        while let Some(batch) = self.next_batch() {
-            let begun = Instant::now();
-            let Some(engine) = batch.first().map(|job| Arc::clone(&job.engine)) else {
-                continue;
-            };
-            let (queries, replies): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|job| (job.query, job.reply)).unzip();
-            // A panic of one pass must not end all later ones.
-            let answers = catch_unwind(AssertUnwindSafe(|| engine.answer(queries)))
-                .ok()
-                .flatten();
-            match answers {
-                Some(answers) if answers.len() == replies.len() => {
-                    for (reply, answer) in replies.into_iter().zip(answers) {
-                        // Whoever gave up doesn't hear it.
-                        let _ = reply.send(Ok(answer));
-                    }
-                }
-                _ => {
-                    tracing::error!("a pass over the database failed");
-                    for reply in replies {
-                        let _ = reply.send(Err(ScheduleError::Failed));
-                    }
-                }
-            }
-            self.lock().pass = begun.elapsed();
-        }
-    }
-
-    /// Waits for queries and takes those of one pass; `None` at the end.
-    fn next_batch(&self) -> Option<Vec<Job<E>>> {
-        let mut state = self.lock();
-        loop {
-            let deadline = self.limits.deadline;
-            let retry_after = state.retry_after(self.limits);
-            let mut batch: Vec<Job<E>> = Vec::new();
-            let mut later = VecDeque::new();
-            while let Some(job) = state.waiting.pop_front() {
-                if job.reply.is_closed() {
-                    continue;
-                }
-                if job.since.elapsed() >= deadline {
-                    let _ = job.reply.send(Err(ScheduleError::Deadline {
-                        deadline,
-                        retry_after,
-                    }));
-                } else if batch.len() == self.limits.max_batch {
-                    later.push_back(job);
-                    break;
-                } else if batch
-                    .first()
-                    .is_none_or(|first| Arc::ptr_eq(&first.engine, &job.engine))
-                {
-                    batch.push(job);
-                } else {
-                    later.push_back(job);
-                }
-            }
-            later.append(&mut state.waiting);
-            state.waiting = later;
-            if !batch.is_empty() {
-                return Some(batch);
-            }
-            if state.stopping {
-                return None;
-            }
-            state = self
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<E>> {
@@ -258,7 +202,7 @@ impl<E: Engine> Shared<E> {
 impl<E: Engine> State<E> {
     /// How long those that wait will take, at least a second.
     fn retry_after(&self, limits: Limits) -> Duration {
-        let passes = self.waiting.len().div_ceil(limits.max_batch.max(1)) as u32 + 1;
+        let passes = self.queue.len().div_ceil(limits.max_batch.max(1)) as u32 + 1;
         (self.pass * passes).max(Duration::from_secs(1))
     }
 }

@@ -31,6 +31,11 @@ pub struct ApiKey(Zeroizing<String>);
 #[serde(try_from = "String", into = "String")]
 pub struct SenderName(String);
 
+/// A sender's place among those of its provider: enough to tell senders apart
+/// while the server runs, and nothing that says who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SenderIndex(u32);
+
 /// The senders of one provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,13 +183,20 @@ impl Senders {
     }
 
     /// Whose key this is. Takes as long for any key.
-    pub fn authenticate(&self, key: &[u8]) -> Option<&SenderName> {
+    pub fn authenticate(&self, key: &[u8]) -> Option<(SenderIndex, &SenderName)> {
         let digest = KeyDigest::of(key);
         let mut found = u32::MAX;
         for (at, sender) in (0u32..).zip(&self.senders) {
             found.conditional_assign(&at, digest.0.ct_eq(&sender.key_sha3_256.0));
         }
-        self.senders.get(found as usize).map(|sender| &sender.name)
+        let sender = self.senders.get(found as usize)?;
+        Some((SenderIndex(found), &sender.name))
+    }
+}
+
+impl From<u32> for SenderIndex {
+    fn from(index: u32) -> Self {
+        Self(index)
     }
 }
 
@@ -289,10 +301,10 @@ mod tests {
             ["one", "two", "three"].map(|n| senders.add(name(n), now, &mut rand::rng()).unwrap());
         senders.write(&path).unwrap();
         let mut senders = Senders::read(&path).unwrap();
-        for (key, expected) in keys.iter().zip(["one", "two", "three"]) {
+        for ((key, expected), index) in keys.iter().zip(["one", "two", "three"]).zip(0..) {
             assert_eq!(
                 senders.authenticate(key.as_str().as_bytes()),
-                Some(&name(expected))
+                Some((SenderIndex::from(index), &name(expected)))
             );
             assert_eq!(senders.authenticate(&key.as_str().as_bytes()[1..]), None);
             let text = std::fs::read_to_string(&path).unwrap();
@@ -305,7 +317,7 @@ mod tests {
         assert_eq!(senders.authenticate(keys[1].as_str().as_bytes()), None);
         assert_eq!(
             senders.authenticate(keys[2].as_str().as_bytes()),
-            Some(&name("three"))
+            Some((SenderIndex::from(1), &name("three")))
         );
         assert!(matches!(
             senders.remove(&name("two")),

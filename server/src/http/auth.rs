@@ -5,13 +5,14 @@ use axum::http::header::AUTHORIZATION;
 
 use super::access::Noted;
 use super::{AppState, Error};
+use crate::senders::SenderIndex;
 
-/// Checks the API key and notes the sender.
+/// Checks the API key, notes the sender and says which one it is.
 pub(super) fn authenticate(
     state: &AppState,
     headers: &HeaderMap,
     noted: &Noted,
-) -> Result<(), Error> {
+) -> Result<SenderIndex, Error> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::Unauthorized);
@@ -23,7 +24,7 @@ pub(super) fn authenticate(
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(Error::Unauthorized);
     }
-    let sender = state.senders.authenticate(key).ok_or(Error::Unauthorized)?;
-    noted.sender(sender);
-    Ok(())
+    let (index, name) = state.senders.authenticate(key).ok_or(Error::Unauthorized)?;
+    noted.sender(name);
+    Ok(index)
 }

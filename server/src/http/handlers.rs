@@ -91,7 +91,7 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    authenticate(&state, &parts.headers, &noted)?;
+    let sender = authenticate(&state, &parts.headers, &noted)?;
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -110,7 +110,7 @@ pub(super) async fn query(
         .await
         .map_err(|_| Error::Panicked)?
         .map_err(Error::Query)?;
-    let answer = state.scheduler.answer(snapshot, query).await?;
+    let answer = state.scheduler.answer(sender, snapshot, query).await?;
     Ok(fresh(media::ANSWER, answer))
 }
 

@@ -396,6 +396,13 @@ async fn overload_says_when_to_come_back() {
             ProblemType::Overloaded,
         ),
         (
+            ScheduleError::SenderFull {
+                per_sender: 1,
+                retry_after,
+            },
+            ProblemType::TooManyRequests,
+        ),
+        (
             ScheduleError::Deadline {
                 deadline: retry_after,
                 retry_after,
@@ -429,6 +436,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         limits: Limits {
             max_batch: 1,
             queue_length: 1,
+            per_sender: 1,
             deadline: Duration::from_secs(1),
         },
         body_timeout: Duration::from_secs(1),

@@ -31,17 +31,21 @@ type Task = tokio::task::JoinHandle<Result<u32, ScheduleError>>;
 
 impl Bench {
     fn new(max_batch: usize, queue_length: usize, deadline: Duration) -> Self {
+        Self::with_limits(Limits {
+            max_batch,
+            queue_length,
+            per_sender: usize::MAX,
+            deadline,
+        })
+    }
+
+    fn with_limits(limits: Limits) -> Self {
         let (sender, passes) = mpsc::channel();
         let (open, receiver) = mpsc::channel();
         let engine = Arc::new(Gate {
             passes: sender,
             open: Mutex::new(receiver),
         });
-        let limits = Limits {
-            max_batch,
-            queue_length,
-            deadline,
-        };
         Self {
             engine,
             passes,
@@ -50,19 +54,28 @@ impl Bench {
         }
     }
 
-    /// Asks, and waits until the query is in the queue or in a pass.
+    /// Asks, and waits until the query is in the queue.
     async fn ask(&self, query: u32) -> Task {
+        self.ask_of(&self.engine, SENDER, query).await
+    }
+
+    async fn ask_of(&self, engine: &Arc<Gate>, sender: u32, query: u32) -> Task {
         let before = self.scheduler.waiting();
-        let task = self.ask_freely(query);
+        let task = self.spawn(engine, sender, query);
         while self.scheduler.waiting() == before {
             tokio::task::yield_now().await;
         }
         task
     }
 
+    /// Asks without waiting for anything.
     fn ask_freely(&self, query: u32) -> Task {
-        let (scheduler, engine) = (Arc::clone(&self.scheduler), Arc::clone(&self.engine));
-        tokio::spawn(async move { scheduler.answer(engine, query).await })
+        self.spawn(&self.engine, SENDER, query)
+    }
+
+    fn spawn(&self, engine: &Arc<Gate>, sender: u32, query: u32) -> Task {
+        let (scheduler, engine) = (Arc::clone(&self.scheduler), Arc::clone(engine));
+        tokio::spawn(async move { scheduler.answer(sender.into(), engine, query).await })
     }
 
     /// Occupies the worker with a pass of its own.
@@ -83,6 +96,8 @@ impl Bench {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+const SENDER: u32 = 0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_that_wait_share_a_pass_in_their_order() {
@@ -107,21 +122,80 @@ async fn queries_of_another_database_wait_for_their_own_pass() {
     let first = bench.occupy().await;
     let one = bench.ask(1).await;
     let other = Bench::new(4, 10, LONG);
-    let foreign = {
-        let (scheduler, engine) = (Arc::clone(&bench.scheduler), Arc::clone(&other.engine));
-        let before = scheduler.waiting();
-        let task = tokio::spawn(async move { scheduler.answer(engine, 2).await });
-        while bench.scheduler.waiting() == before {
-            tokio::task::yield_now().await;
-        }
-        task
-    };
+    let foreign = bench.ask_of(&other.engine, SENDER, 2).await;
     let three = bench.ask(3).await;
     (0..2).for_each(|_| bench.let_through());
     other.let_through();
     assert_eq!(bench.next_pass(), [1, 3]);
     assert_eq!(other.next_pass(), [2]);
     for (task, expected) in [(first, 0), (one, 2), (foreign, 4), (three, 6)] {
+        assert_eq!(task.await.unwrap(), Ok(expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_query_starts_a_pass_although_a_batch_has_room() {
+    let bench = Bench::new(16, 64, LONG);
+    for query in 1..=3 {
+        let task = bench.ask_freely(query);
+        assert_eq!(bench.next_pass(), [query]);
+        bench.let_through();
+        assert_eq!(task.await.unwrap(), Ok(query * 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_another_sender_is_in_the_next_pass() {
+    let bench = Bench::new(4, 100, LONG);
+    let first = bench.occupy().await;
+    let mut flood = Vec::new();
+    for query in 100..200 {
+        flood.push(bench.ask(query).await);
+    }
+    // The queue is full: it takes the place of the flood's last.
+    let other = bench.spawn(&bench.engine, SENDER + 1, 1);
+    let displaced = flood.pop().unwrap().await.unwrap();
+    assert!(
+        matches!(
+            displaced,
+            Err(ScheduleError::Full {
+                queue_length: 100,
+                ..
+            })
+        ),
+        "{displaced:?}"
+    );
+    (0..2).for_each(|_| bench.let_through());
+    assert_eq!(bench.next_pass(), [100, 1, 101, 102]);
+    assert_eq!(first.await.unwrap(), Ok(0));
+    assert_eq!(other.await.unwrap(), Ok(2));
+    flood.iter().for_each(Task::abort);
+    (0..25).for_each(|_| bench.let_through());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_with_too_many_hears_it_at_once() {
+    let limits = Limits {
+        max_batch: 4,
+        queue_length: 10,
+        per_sender: 2,
+        deadline: LONG,
+    };
+    let bench = Bench::with_limits(limits);
+    let first = bench.occupy().await;
+    let waiting = [bench.ask(1).await, bench.ask(2).await];
+    match bench.ask_freely(3).await.unwrap() {
+        Err(ScheduleError::SenderFull {
+            per_sender: 2,
+            retry_after,
+        }) => assert!(retry_after >= Duration::from_secs(1)),
+        other => panic!("{other:?}"),
+    }
+    let other = bench.ask_of(&bench.engine, SENDER + 1, 4).await;
+    (0..2).for_each(|_| bench.let_through());
+    assert_eq!(bench.next_pass(), [1, 4, 2]);
+    assert_eq!(first.await.unwrap(), Ok(0));
+    for (task, expected) in waiting.into_iter().chain([other]).zip([2, 4, 8]) {
         assert_eq!(task.await.unwrap(), Ok(expected));
     }
 }
@@ -218,7 +292,7 @@ async fn the_end_waits_for_those_that_wait() {
     } = bench;
     scheduler.shared.lock().stopping = true;
     assert_eq!(
-        scheduler.answer(engine, 5).await,
+        scheduler.answer(SENDER.into(), engine, 5).await,
         Err(ScheduleError::Stopping)
     );
     tokio::task::block_in_place(|| drop(scheduler));
