@@ -17,6 +17,9 @@ const CONNECTIONS_MAX: usize = 1 << 20;
 /// Longest queue that may be configured.
 const QUEUE_MAX: usize = 1 << 16;
 
+/// Most threads for queries that may be configured.
+const THREADS_MAX: usize = 1024;
+
 /// Longest lifetime of a snapshot: a year.
 const LIFETIME_HOURS_MAX: u64 = 365 * 24;
 
@@ -70,6 +73,8 @@ pub struct Queries {
     pub per_sender: usize,
     /// Milliseconds that one waits.
     pub deadline_ms: u64,
+    /// Threads that answer them; 0 for one a core.
+    pub threads: usize,
 }
 
 /// Patience, in milliseconds.
@@ -202,6 +207,12 @@ impl Config {
                 an_hour_ms,
             ),
             (
+                "queries.threads",
+                self.queries.threads as u64,
+                0,
+                THREADS_MAX as u64,
+            ),
+            (
                 "timeouts.handshake_ms",
                 self.timeouts.handshake_ms,
                 1,
@@ -275,6 +286,7 @@ impl Default for Queries {
             queue_length: 64,
             per_sender: 48,
             deadline_ms: 10_000,
+            threads: 0,
         }
     }
 }
@@ -319,7 +331,7 @@ mod tests {
         let keys = table
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len));
-        assert_eq!(keys.sum::<usize>(), 15);
+        assert_eq!(keys.sum::<usize>(), 16);
     }
 
     #[test]
@@ -353,6 +365,7 @@ mod tests {
             ("[queries]\nmax_batch = 0", "queries.max_batch"),
             ("[queries]\nqueue_length = 0", "queries.queue_length"),
             ("[queries]\nper_sender = 0", "queries.per_sender"),
+            ("[queries]\nthreads = 1025", "queries.threads"),
             ("[snapshot]\nlifetime_hours = 0", "snapshot.lifetime_hours"),
             ("[timeouts]\nbody_ms = 0", "timeouts.body_ms"),
             ("max_connections = 0", "max_connections"),

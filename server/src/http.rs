@@ -60,6 +60,8 @@ pub struct Parts {
     pub senders: Senders,
     /// The queue's limits.
     pub limits: Limits,
+    /// Threads that answer queries; 0 for one a core.
+    pub threads: usize,
     /// For a request's body.
     pub body_timeout: Duration,
 }
@@ -106,6 +108,7 @@ impl AppState {
                 per_sender: config.queries.per_sender,
                 deadline: config.queries.deadline(),
             },
+            threads: config.queries.threads,
             body_timeout: Duration::from_millis(config.timeouts.body_ms),
         })
     }
@@ -124,7 +127,7 @@ impl AppState {
             oprf: parts.oprf,
             oprf_epoch: OPRF_EPOCH,
             senders: parts.senders,
-            scheduler: Scheduler::start(parts.limits)?,
+            scheduler: Scheduler::start(parts.limits, parts.threads)?,
             ready: AtomicBool::new(true),
             body_timeout: parts.body_timeout,
             bodies: Semaphore::new(BODIES_MAX),

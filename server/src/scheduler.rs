@@ -1,6 +1,6 @@
 //! Queries wait here for a pass over the database.
 //!
-//! One thread drives the rayon pool. A query starts a pass at once if none runs;
+//! One thread runs the passes, on a rayon pool of its own. A query starts a pass at once if none runs;
 //! those that arrive meanwhile share the next, up to the batch size, so that
 //! under load one reading of the database serves many. The queue is bounded and
 //! fair between senders, and a query waits no longer than its deadline: what
@@ -25,7 +25,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Its answer.
     type Answer: Send + 'static;
 
-    /// Answers a batch with one pass, in order; `None` if it can't.
+    /// Answers a batch with one pass, in order, on the current rayon pool; `None`
+    /// if it can't.
     fn answer(&self, queries: Vec<Self::Query>) -> Option<Vec<Self::Answer>>;
 }
 
@@ -99,11 +100,12 @@ struct State<E: Engine> {
 }
 
 impl<E: Engine> Scheduler<E> {
-    /// Starts the thread.
+    /// Starts the thread that runs the passes and `threads` - 1 others that help
+    /// it, 0 meaning one a core in all.
     ///
     /// # Errors
     /// What the operating system says if there can be no thread.
-    pub fn start(limits: Limits) -> std::io::Result<Self> {
+    pub fn start(limits: Limits, threads: usize) -> std::io::Result<Self> {
         let state = State {
             queue: Queue::new(Bounds {
                 total: limits.queue_length,
@@ -117,10 +119,7 @@ impl<E: Engine> Scheduler<E> {
             state: Mutex::new(state),
             arrived: Condvar::new(),
         });
-        let of_worker = Arc::clone(&shared);
-        let worker = std::thread::Builder::new()
-            .name("pir-pass".to_owned())
-            .spawn(move || worker::run(&of_worker))?;
+        let worker = worker::start(Arc::clone(&shared), threads)?;
         Ok(Self {
             shared,
             worker: Some(worker),

@@ -439,6 +439,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
             per_sender: 1,
             deadline: Duration::from_secs(1),
         },
+        threads: 1,
         body_timeout: Duration::from_secs(1),
     };
     assert!(matches!(AppState::start(parts), Err(StartError::OprfKey)));

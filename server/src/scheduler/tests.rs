@@ -50,7 +50,7 @@ impl Bench {
             engine,
             passes,
             open,
-            scheduler: Arc::new(Scheduler::start(limits).unwrap()),
+            scheduler: Arc::new(Scheduler::start(limits, 1).unwrap()),
         }
     }
 
@@ -275,6 +275,37 @@ async fn a_panic_fails_its_pass_and_no_other() {
     assert_eq!(bad.await.unwrap(), Err(ScheduleError::Failed));
     assert_eq!(beside.await.unwrap(), Err(ScheduleError::Failed));
     assert_eq!(after.await.unwrap(), Ok(4));
+}
+
+/// Says on which thread of how large a pool it answers.
+struct Pool;
+
+impl Engine for Pool {
+    type Query = ();
+    type Answer = (Option<usize>, usize);
+
+    fn answer(&self, queries: Vec<()>) -> Option<Vec<(Option<usize>, usize)>> {
+        let here = (rayon::current_thread_index(), rayon::current_num_threads());
+        Some(vec![here; queries.len()])
+    }
+}
+
+#[tokio::test]
+async fn passes_run_on_a_member_of_a_pool_of_their_own() {
+    let limits = Limits {
+        max_batch: 1,
+        queue_length: 1,
+        per_sender: 1,
+        deadline: LONG,
+    };
+    for threads in [1, 3] {
+        let scheduler = Scheduler::start(limits, threads).unwrap();
+        let answer = scheduler.answer(SENDER.into(), Arc::new(Pool), ()).await;
+        assert_eq!(answer, Ok((Some(0), threads)));
+    }
+    let scheduler = Scheduler::start(limits, 0).unwrap();
+    let answer = scheduler.answer(SENDER.into(), Arc::new(Pool), ()).await;
+    assert!(matches!(answer, Ok((Some(0), 1..))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

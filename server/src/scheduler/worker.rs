@@ -1,17 +1,54 @@
 //! The thread that runs one pass after another.
+//!
+//! It is a member of a rayon pool of its own: a pass begins on it at once,
+//! rather than being handed to another thread, and shares the pool with no other
+//! work.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::queue::Job;
 use super::{Engine, ScheduleError, Shared};
 
+/// Starts the thread and `threads` - 1 others, 0 meaning one a core in all.
+pub(super) fn start<E: Engine>(
+    shared: Arc<Shared<E>>,
+    threads: usize,
+) -> io::Result<JoinHandle<()>> {
+    let (report, built) = mpsc::channel();
+    let name = "pir-pass".to_owned();
+    let worker = thread::Builder::new().name(name).spawn(move || {
+        // A pool takes the thread in that builds it.
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("pir-pass-{index}"))
+            .use_current_thread()
+            .build();
+        match pool {
+            Ok(pool) => {
+                // The one who started it waits for this.
+                let _ = report.send(Ok(()));
+                run(&shared, &pool);
+            }
+            Err(error) => {
+                let _ = report.send(Err(io::Error::other(error)));
+            }
+        }
+    })?;
+    built.recv().map_err(io::Error::other)??;
+    Ok(worker)
+}
+
 /// Runs passes until the scheduler stops and none waits.
-pub(super) fn run<E: Engine>(shared: &Shared<E>) {
+fn run<E: Engine>(shared: &Shared<E>, pool: &ThreadPool) {
     while let Some(batch) = next_batch(shared) {
         let begun = Instant::now();
-        pass(batch);
+        pass(batch, pool);
         shared.lock().pass = begun.elapsed();
     }
 }
@@ -42,14 +79,14 @@ fn next_batch<E: Engine>(shared: &Shared<E>) -> Option<Vec<Job<E>>> {
 }
 
 /// Answers queries that are all for one engine.
-fn pass<E: Engine>(batch: Vec<Job<E>>) {
+fn pass<E: Engine>(batch: Vec<Job<E>>, pool: &ThreadPool) {
     let Some(engine) = batch.first().map(|job| Arc::clone(&job.engine)) else {
         return;
     };
     let (queries, replies): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|job| (job.query, job.reply)).unzip();
     // A panic of one pass must not end all later ones.
-    let answers = catch_unwind(AssertUnwindSafe(|| engine.answer(queries)));
+    let answers = catch_unwind(AssertUnwindSafe(|| pool.install(|| engine.answer(queries))));
     match answers.ok().flatten() {
         Some(answers) if answers.len() == replies.len() => {
             for (reply, answer) in replies.into_iter().zip(answers) {
