@@ -2,14 +2,16 @@
 
 use std::sync::OnceLock;
 
+use protocol::manifest::SnapshotId;
 use protocol::time::UnixTime;
 use tempfile::TempDir;
 
 use crate::data_dir::{DataDir, InitOptions};
+use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
-use crate::snapshot::build::{self, BuildOptions};
+use crate::snapshot::build::{self, BuildError, BuildOptions};
 use crate::store::{Row, Store as _};
 
 const RECORDS: usize = 300;
@@ -69,6 +71,11 @@ impl Provider {
 
     /// Builds and publishes a snapshot.
     pub(crate) fn publish(&self) {
+        self.publish_within(Memory::OfSystem).unwrap();
+    }
+
+    /// As [`Provider::publish`], if there is as much memory.
+    pub(crate) fn publish_within(&self, memory: Memory) -> Result<SnapshotId, BuildError> {
         let options = BuildOptions {
             provider: &self.data.provider_key().unwrap(),
             oprf: &self.data.oprf_key().unwrap(),
@@ -76,13 +83,13 @@ impl Provider {
             lifetime_secs: 3600,
             now: self.now,
             progress: Progress::Silent,
+            memory,
         };
         build::run(
             &self.data.store().unwrap(),
             &self.data.snapshots(),
             &options,
         )
-        .unwrap();
     }
 }
 

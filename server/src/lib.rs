@@ -23,6 +23,7 @@ pub mod http;
 pub mod import;
 pub mod keys;
 pub mod mapped;
+pub mod memory;
 pub mod progress;
 pub mod sample;
 pub mod scheduler;

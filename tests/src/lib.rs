@@ -15,6 +15,7 @@ use protocol::trust::TrustList;
 use server::data_dir::{DataDir, InitOptions};
 use server::http::{AppState, ListenLimits};
 use server::import::{self, ImportOptions};
+use server::memory::Memory;
 use server::progress::Progress;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
@@ -119,6 +120,7 @@ impl Directory {
             lifetime_secs: 3600,
             now: UnixTime::now(),
             progress: Progress::Silent,
+            memory: Memory::OfSystem,
         };
         build::run(&self.data.store()?, &self.data.snapshots(), &options)?;
         Ok(())

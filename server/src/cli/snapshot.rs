@@ -6,6 +6,7 @@ use protocol::time::UnixTime;
 
 use super::Outcome;
 use crate::data_dir::DataDir;
+use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::snapshot::build::{self, BuildOptions};
 use crate::snapshot::inspect::Report;
@@ -52,6 +53,7 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
         lifetime_secs: config.snapshot.lifetime_hours * 3600,
         now: UnixTime::now(),
         progress: Progress::detect(),
+        memory: Memory::OfSystem,
     };
     let id = build::run(&data.store()?, &data.snapshots(), &options)?;
     println!("{id}");

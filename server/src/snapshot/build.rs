@@ -27,6 +27,7 @@ use sha3::{Digest as _, Sha3_256};
 
 use super::{Facts, SnapshotError, current};
 use crate::durable::FileError;
+use crate::memory::{Memory, MemoryError, Purpose};
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
 use plan::Plan;
@@ -41,6 +42,9 @@ pub const CRS_EPOCH: u64 = 1;
 
 /// Bytes of buckets that are encoded at a time, in memory beside the database.
 const TILE_BYTES: usize = 16 << 20;
+
+/// Bytes of a [`setup::Workspace`].
+const WORKSPACE_BYTES: usize = 32 << 20;
 
 /// Further masks that are tried if one leaves a row too uneven for the PIR.
 const MASK_ATTEMPTS: u8 = 4;
@@ -59,6 +63,8 @@ pub struct BuildOptions<'a> {
     pub now: UnixTime,
     /// How to show progress.
     pub progress: Progress,
+    /// How much may be used.
+    pub memory: Memory,
 }
 
 /// Why a build failed. What was published before still is.
@@ -86,6 +92,9 @@ pub enum BuildError {
     /// No shape is large enough.
     #[error(transparent)]
     Params(#[from] ParamsError),
+    /// There is too little memory for that shape.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// A bucket.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -163,6 +172,9 @@ impl Built {
             plan.params.rows()
         ));
 
+        let needed = memory_needed(&plan.params);
+        options.memory.require(Purpose::Build, needed)?;
+
         let (count, record_bytes) = (records.count(), records.bytes());
         let fullest_bucket = records.fullest_bucket(&plan.placement, columns);
         records.forget_places();
@@ -170,7 +182,7 @@ impl Built {
         let mut attempt = 0;
         let (filler_seed, database, tree, preprocessed) = loop {
             let filler_seed = filler_seed(&options.provider.verifying_key(), attempt);
-            let (database, tree) = encode(view, &records, &plan, filler_seed, options.progress)?;
+            let (database, tree) = encode(view, &records, &plan, filler_seed, options)?;
             match set_up(&plan.params, &database, options) {
                 Ok(preprocessed) => break (filler_seed, database, tree, preprocessed),
                 // A row of a small database is rarely, by chance, not even enough.
@@ -210,6 +222,15 @@ impl Built {
     }
 }
 
+/// Bytes that a build holds beside the records: the database, the packing
+/// matrices, a workspace for every two threads that have a group, and a tile.
+fn memory_needed(params: &Params) -> u64 {
+    let threads = rayon::current_num_threads();
+    let workspaces = threads.div_ceil(2).min(params.groups()) * WORKSPACE_BYTES;
+    let matrices = params.database_bytes() + params.costs().packing_bytes;
+    (matrices + workspaces + TILE_BYTES) as u64
+}
+
 /// The PIR's set-up of a database.
 fn set_up(
     params: &Params,
@@ -234,7 +255,7 @@ fn encode(
     records: &Records,
     plan: &Plan,
     filler_seed: FillerSeed,
-    progress: Progress,
+    options: &BuildOptions<'_>,
 ) -> Result<(Vec<u8>, Tree), BuildError> {
     let Plan {
         params,
@@ -242,9 +263,11 @@ fn encode(
         placement,
     } = plan;
     let (rows, columns) = (params.rows(), params.columns());
-    let stage = progress.stage("encode buckets", columns as u64);
+    let stage = options.progress.stage("encode buckets", columns as u64);
     let by_bucket = records.by_bucket(placement, columns);
-    let mut database = vec![0; params.database_bytes()];
+    let mut database = options
+        .memory
+        .zeroed(Purpose::Build, params.database_bytes())?;
     let mut leaves = Vec::with_capacity(columns);
     for tile in tiles(columns, rows) {
         let mut buckets = vec![0; tile.len() * rows];
@@ -271,7 +294,7 @@ fn encode(
     }
     stage.finish(&format!("{} bytes", params.database_bytes()));
 
-    let stage = progress.stage("hash tree", 0);
+    let stage = options.progress.stage("hash tree", 0);
     let tree = Tree::build(leaves)?;
     let footer = layout.footer_bytes();
     if footer > 0 {

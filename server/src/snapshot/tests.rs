@@ -9,6 +9,7 @@ use super::file::Section;
 use super::*;
 use crate::data_dir::{DataDir, InitOptions};
 use crate::fixture::{Provider, shared};
+use crate::memory::{Memory, Purpose};
 
 fn load(provider: &Provider) -> Snapshot {
     let directory = provider.data.snapshots();
@@ -235,6 +236,7 @@ fn an_empty_store_builds_nothing() {
         lifetime_secs: 60,
         now: UnixTime::now(),
         progress: crate::progress::Progress::Silent,
+        memory: Memory::OfSystem,
     };
     let built = build::run(&data.store().unwrap(), &data.snapshots(), &options);
     assert!(matches!(built, Err(build::BuildError::Empty)));
@@ -242,6 +244,22 @@ fn an_empty_store_builds_nothing() {
         current::read(&data.snapshots()),
         Err(SnapshotError::None { .. })
     ));
+}
+
+#[test]
+fn a_build_without_memory_is_refused_before_it_begins() {
+    let provider = Provider::new(20);
+    let published = load(&provider);
+    match provider.publish_within(Memory::Exactly(10 << 20)) {
+        Err(build::BuildError::Memory(error)) => {
+            assert_eq!((error.purpose, error.available), (Purpose::Build, 10 << 20));
+            let costs = published.params().costs();
+            let matrices = published.params().database_bytes() + costs.packing_bytes;
+            assert!(error.needed > matrices as u64 + (32 << 20));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(load(&provider).id(), published.id());
 }
 
 #[test]
