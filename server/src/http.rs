@@ -25,8 +25,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use error::Error;
 pub use listen::{ListenLimits, serve};
 
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::data_dir::{DataDir, DataDirError};
+use crate::memory::Memory;
+use crate::progress::Progress;
 use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
 use crate::snapshot::build::OPRF_EPOCH;
@@ -93,10 +95,17 @@ impl AppState {
     /// [`StartError`].
     pub fn open(data: &DataDir, config: &Config) -> Result<Arc<Self>, StartError> {
         let directory = data.snapshots();
+        // For a person who waits; elsewhere the log has nothing but its own lines.
+        let progress = match (config.log.format, Progress::detect()) {
+            (LogFormat::Text, Progress::Bar) => Progress::Bar,
+            _ => Progress::Silent,
+        };
         let snapshot = Snapshot::load(
             &directory,
             current::read(&directory)?,
             &data.provider_public_key()?,
+            Memory::OfSystem,
+            progress,
         )?;
         Self::start(Parts {
             snapshot,

@@ -22,7 +22,7 @@ pub(crate) mod fixture;
 pub mod http;
 pub mod import;
 pub mod keys;
-pub mod mapped;
+pub mod loaded;
 pub mod memory;
 pub mod progress;
 pub mod sample;

@@ -18,20 +18,22 @@ use protocol::merkle::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::FileError;
-use crate::mapped::MappedFile;
+use crate::loaded::{LoadError, LoadedFile};
+use crate::memory::Memory;
+use crate::progress::Progress;
 use crate::scheduler::Engine;
 use file::{FileFault, Section};
 
-// The packing matrices are mapped as they lie in the file.
+// The packing matrices are used as they lie in the file.
 const _: () = assert!(
     cfg!(target_endian = "little"),
     "snapshot files are little-endian"
 );
 
-/// A verified snapshot, mapped into memory, ready to answer.
+/// A verified snapshot, in memory, ready to answer.
 #[derive(Debug)]
 pub struct Snapshot {
-    file: MappedFile,
+    file: LoadedFile,
     manifest: SignedManifest,
     facts: Facts,
     params: Params,
@@ -65,6 +67,9 @@ pub enum SnapshotError {
     /// A file can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A snapshot's file can't be read into memory.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// None was built.
     #[error("there is no snapshot in {path} yet: run `sotto-server snapshot build`", path = .path.display())]
     None {
@@ -124,23 +129,25 @@ pub enum Fault {
 }
 
 impl Snapshot {
-    /// Maps a snapshot's file and verifies all of it: digests, signature by
-    /// `provider`, and that its parts belong together. Whether it has expired
-    /// is left to the caller.
+    /// Reads a snapshot's file into memory and verifies all of it: digests,
+    /// signature by `provider`, and that its parts belong together. Whether it
+    /// has expired is left to the caller.
     ///
     /// # Errors
-    /// [`SnapshotError::File`], [`SnapshotError::Unusable`].
+    /// [`SnapshotError::Load`], [`SnapshotError::Unusable`].
     pub fn load(
         directory: &Path,
         id: SnapshotId,
         provider: &VerifyingKey,
+        memory: Memory,
+        progress: Progress,
     ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
-        let file = MappedFile::open(&path)?;
+        let file = LoadedFile::read(&path, memory, progress)?;
         Self::verify(file, id, provider).map_err(|fault| SnapshotError::Unusable { path, fault })
     }
 
-    fn verify(file: MappedFile, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, Fault> {
+    fn verify(file: LoadedFile, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, Fault> {
         let sections = file::read(file.bytes())?;
         let section = |section| &file.bytes()[sections.range(section)];
         let signed = SignedManifest::from_bytes(section(Section::Manifest))?;

@@ -31,7 +31,13 @@ pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<O
         SnapshotCommand::Build => build(data)?,
         SnapshotCommand::Inspect { id, json } => {
             let id = id.map_or_else(|| current::read(&data.snapshots()), Ok)?;
-            let snapshot = Snapshot::load(&data.snapshots(), id, &data.provider_public_key()?)?;
+            let snapshot = Snapshot::load(
+                &data.snapshots(),
+                id,
+                &data.provider_public_key()?,
+                Memory::OfSystem,
+                Progress::detect(),
+            )?;
             let report = Report::of(&snapshot, UnixTime::now());
             if *json {
                 println!("{}", report.to_json()?);

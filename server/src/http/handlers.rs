@@ -44,8 +44,8 @@ pub(super) async fn hint(
 ) -> Result<Response<Body>, Error> {
     let snapshot = named(&state, &id)?;
     let digest = snapshot.manifest().hint.digest;
-    // Sent from where it is mapped.
-    let bytes = Bytes::from_owner(MappedHint(snapshot));
+    // Sent from where it was loaded.
+    let bytes = Bytes::from_owner(LoadedHint(snapshot));
     Ok(cacheable(&headers, &digest, bytes, media::HINT, FOREVER))
 }
 
@@ -192,9 +192,9 @@ fn cacheable(
     response
 }
 
-struct MappedHint(Arc<Snapshot>);
+struct LoadedHint(Arc<Snapshot>);
 
-impl AsRef<[u8]> for MappedHint {
+impl AsRef<[u8]> for LoadedHint {
     fn as_ref(&self) -> &[u8] {
         self.0.hint()
     }

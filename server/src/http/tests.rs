@@ -428,7 +428,14 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
     let data = &shared().data;
     let directory = data.snapshots();
     let id = current::read(&directory).unwrap();
-    let snapshot = Snapshot::load(&directory, id, &data.provider_public_key().unwrap()).unwrap();
+    let snapshot = Snapshot::load(
+        &directory,
+        id,
+        &data.provider_public_key().unwrap(),
+        Memory::OfSystem,
+        Progress::Silent,
+    )
+    .unwrap();
     let parts = Parts {
         snapshot,
         oprf: OprfKey::generate(&mut rand::rng()),

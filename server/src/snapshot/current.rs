@@ -49,8 +49,8 @@ pub fn replace(directory: &Path, id: SnapshotId) -> Result<(), FileError> {
     )
 }
 
-/// Removes the files of all snapshots but these. A server that has one mapped
-/// keeps it.
+/// Removes the files of all snapshots but these. A server that has loaded one
+/// serves on.
 ///
 /// # Errors
 /// [`FileError`].

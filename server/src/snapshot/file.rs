@@ -24,6 +24,9 @@ use crate::durable::{FileError, PRIVATE, Pending};
 /// What every section's offset is a multiple of.
 pub const ALIGNMENT: usize = 4096;
 
+/// A container's beginning that has its header and manifest.
+pub const BEGINNING_BYTES: usize = 16 * ALIGNMENT;
+
 const MAGIC: [u8; 8] = *b"SOTTOSNP";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = ALIGNMENT;
@@ -143,7 +146,15 @@ impl Sections {
 /// # Errors
 /// [`FileFault`].
 pub fn read(bytes: &[u8]) -> Result<Sections, FileFault> {
-    let sections = read_header(bytes)?;
+    let sections = read_header(bytes, bytes.len() as u64)?;
+    let mut end = HEADER_BYTES;
+    for section in Section::ALL {
+        let range = sections.range(section);
+        if bytes[end..range.start].iter().any(|byte| *byte != 0) {
+            return Err(FileFault::Padding { section });
+        }
+        end = range.end;
+    }
     for section in Section::ALL {
         let content = &bytes[sections.range(section)];
         if Hash::from_bytes(digest::chunked(content)) != sections.digest(section) {
@@ -153,13 +164,16 @@ pub fn read(bytes: &[u8]) -> Result<Sections, FileFault> {
     Ok(sections)
 }
 
-/// Reads a container's manifest alone.
+/// Reads a container's manifest alone, from its first [`BEGINNING_BYTES`] and
+/// its length.
 ///
 /// # Errors
 /// [`FileFault`].
-pub fn read_manifest(bytes: &[u8]) -> Result<&[u8], FileFault> {
-    let sections = read_header(bytes)?;
-    let content = &bytes[sections.range(Section::Manifest)];
+pub fn read_manifest(beginning: &[u8], length: u64) -> Result<&[u8], FileFault> {
+    let sections = read_header(beginning, length)?;
+    let range = sections.range(Section::Manifest);
+    // A manifest is far shorter.
+    let content = beginning.get(range).ok_or(FileFault::Header)?;
     if Hash::from_bytes(digest::chunked(content)) != sections.digest(Section::Manifest) {
         return Err(FileFault::Digest {
             section: Section::Manifest,
@@ -168,8 +182,9 @@ pub fn read_manifest(bytes: &[u8]) -> Result<&[u8], FileFault> {
     Ok(content)
 }
 
-/// Everything but the sections' digests.
-fn read_header(bytes: &[u8]) -> Result<Sections, FileFault> {
+/// Everything but what is behind the header, in a container of so many bytes
+/// that begins with these.
+fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
     if bytes.get(..MAGIC.len()) != Some(&MAGIC) {
         return Err(FileFault::Magic);
     }
@@ -212,17 +227,12 @@ fn read_header(bytes: &[u8]) -> Result<Sections, FileFault> {
         return Err(FileFault::Header);
     }
     let last = entries[entries.len() - 1];
-    let (expected, found) = (last.offset + last.length, bytes.len() as u64);
-    if expected != found {
-        return Err(FileFault::Length { expected, found });
-    }
-    let mut end = HEADER_BYTES;
-    for section in Section::ALL {
-        let range = sections.range(section);
-        if bytes[end..range.start].iter().any(|byte| *byte != 0) {
-            return Err(FileFault::Padding { section });
-        }
-        end = range.end;
+    let expected = last.offset + last.length;
+    if expected != length {
+        return Err(FileFault::Length {
+            expected,
+            found: length,
+        });
     }
     Ok(sections)
 }
@@ -331,7 +341,11 @@ mod tests {
                     .all(|byte| u32::from(*byte) == section.kind())
             );
         }
-        assert_eq!(read_manifest(&bytes).unwrap(), [1; 300]);
+        let length = bytes.len() as u64;
+        assert_eq!(read_manifest(&bytes[..4396], length).unwrap(), [1; 300]);
+        for (beginning, length) in [(4395, length), (4396, length - 1), (4396, length + 1)] {
+            assert!(read_manifest(&bytes[..beginning], length).is_err());
+        }
     }
 
     #[test]

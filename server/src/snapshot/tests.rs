@@ -18,8 +18,18 @@ fn load(provider: &Provider) -> Snapshot {
         &directory,
         id,
         &provider.data.provider_public_key().unwrap(),
+        Memory::OfSystem,
+        Progress::Silent,
     )
     .unwrap()
+}
+
+fn load_from(
+    directory: &Path,
+    id: SnapshotId,
+    key: &VerifyingKey,
+) -> Result<Snapshot, SnapshotError> {
+    Snapshot::load(directory, id, key, Memory::OfSystem, Progress::Silent)
 }
 
 #[test]
@@ -142,7 +152,7 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
     let path = current::snapshot_path(directory.path(), id);
     let refused = |content: &[u8]| -> String {
         fs::write(&path, content).unwrap();
-        match Snapshot::load(directory.path(), id, &key) {
+        match load_from(directory.path(), id, &key) {
             Err(error @ SnapshotError::Unusable { .. }) => {
                 let text = error.to_string();
                 assert!(text.contains(&path.display().to_string()), "{text}");
@@ -171,7 +181,7 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
     let parent = tempfile::tempdir().unwrap();
     let other = DataDir::init(&parent.path().join("other"), &InitOptions::default()).unwrap();
     fs::write(&path, &good).unwrap();
-    match Snapshot::load(directory.path(), id, &other.provider_public_key().unwrap()) {
+    match load_from(directory.path(), id, &other.provider_public_key().unwrap()) {
         Err(SnapshotError::Unusable {
             fault: Fault::Manifest(ManifestError::ForeignKey),
             ..
@@ -181,7 +191,7 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
     // Under another name.
     let wrong = SnapshotId::from_bytes([7; 32]);
     fs::rename(&path, current::snapshot_path(directory.path(), wrong)).unwrap();
-    match Snapshot::load(directory.path(), wrong, &key) {
+    match load_from(directory.path(), wrong, &key) {
         Err(SnapshotError::Unusable {
             fault: Fault::OtherSnapshot { found },
             ..
@@ -189,8 +199,8 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(
-        Snapshot::load(directory.path(), id, &key),
-        Err(SnapshotError::File(_))
+        load_from(directory.path(), id, &key),
+        Err(SnapshotError::Load(LoadError::File(_)))
     ));
 }
 
@@ -217,7 +227,7 @@ fn parts_of_two_snapshots_dont_mix() {
             from[section as usize].as_slice()
         });
         file::write(&path, mixed, mixed.map(crate::digest::chunked)).unwrap();
-        let found = Snapshot::load(directory.path(), first.id(), &key);
+        let found = load_from(directory.path(), first.id(), &key);
         assert!(
             matches!(found, Err(SnapshotError::Unusable { .. })),
             "{foreign:?}"
@@ -235,7 +245,7 @@ fn an_empty_store_builds_nothing() {
         trust: &data.trust().unwrap(),
         lifetime_secs: 60,
         now: UnixTime::now(),
-        progress: crate::progress::Progress::Silent,
+        progress: Progress::Silent,
         memory: Memory::OfSystem,
     };
     let built = build::run(&data.store().unwrap(), &data.snapshots(), &options);
@@ -260,6 +270,28 @@ fn a_build_without_memory_is_refused_before_it_begins() {
         other => panic!("{other:?}"),
     }
     assert_eq!(load(&provider).id(), published.id());
+}
+
+#[test]
+fn a_snapshot_larger_than_the_memory_is_not_loaded() {
+    let provider = shared();
+    let (id, key) = (
+        load(provider).id(),
+        provider.data.provider_public_key().unwrap(),
+    );
+    let directory = provider.data.snapshots();
+    let length = fs::metadata(current::snapshot_path(&directory, id)).unwrap();
+    let available = length.len() - 1;
+    let memory = Memory::Exactly(available);
+    match Snapshot::load(&directory, id, &key, memory, Progress::Silent) {
+        Err(SnapshotError::Load(LoadError::Memory { source, .. })) => {
+            assert_eq!(
+                (source.purpose, source.available),
+                (Purpose::Load, available)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

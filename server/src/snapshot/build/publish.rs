@@ -1,5 +1,7 @@
 //! From what was built to what is published.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use pir_core::params::SET;
@@ -11,7 +13,7 @@ use protocol::placement::group_count;
 
 use super::{BuildError, BuildOptions, Built, CRS_EPOCH, OPRF_EPOCH};
 use crate::digest;
-use crate::mapped::MappedFile;
+use crate::durable::FileError;
 use crate::snapshot::{Facts, Fault, SnapshotError, current, file};
 
 /// Writes the file and moves the pointer; gives the new and the previous id.
@@ -109,9 +111,15 @@ pub(super) fn previous(
         id => id?,
     };
     let path = current::snapshot_path(directory, id);
-    let file = MappedFile::open(&path)?;
+    let file = File::open(&path).map_err(FileError::new("open", &path))?;
+    let failed = || FileError::new("read", &path);
+    let length = file.metadata().map_err(failed())?.len();
+    let mut beginning = Vec::new();
+    file.take(file::BEGINNING_BYTES as u64)
+        .read_to_end(&mut beginning)
+        .map_err(failed())?;
     let read = || -> Result<SignedManifest, Fault> {
-        let signed = SignedManifest::from_bytes(file::read_manifest(file.bytes())?)?;
+        let signed = SignedManifest::from_bytes(file::read_manifest(&beginning, length)?)?;
         signed.verify(provider, signed.unverified().published_at)?;
         Ok(signed)
     };
