@@ -60,8 +60,7 @@ fn products<const T: usize, const Q: usize>(
         for ((tile, windows), sums) in tiles.iter().zip(&windows).zip(&mut sums) {
             if Q == 1 {
                 let ahead = tile.as_ptr().wrapping_add((step + AHEAD) * LANES);
-                // SAFETY: a prefetch of any address is harmless.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
             }
             for half in 0..2 {
                 let offset = half * LANES / 2;

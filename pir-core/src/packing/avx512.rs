@@ -59,8 +59,7 @@ fn products<const T: usize, const Q: usize>(
         for ((tile, windows), sums) in tiles.iter().zip(&windows).zip(&mut sums) {
             if Q == 1 {
                 let ahead = tile.as_ptr().wrapping_add((step + AHEAD) * LANES);
-                // SAFETY: a prefetch of any address is harmless.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
             }
             // SAFETY: line `step` of a tile has 16 elements.
             let mask = unsafe { _mm512_loadu_si512(tile.as_ptr().add(step * LANES).cast()) };

@@ -20,6 +20,8 @@ pub struct Costs {
     pub hint_bytes: usize,
     /// Packing matrices: kept by the server beside the database.
     pub packing_bytes: usize,
+    /// Row masks: kept by the builder for the next set-up.
+    pub row_mask_bytes: usize,
     /// Database and packing matrices: read by the server for a pass.
     pub streamed_bytes: usize,
 }
@@ -44,6 +46,7 @@ impl Params {
             answer_bytes: answer::encoded_bytes(self),
             hint_bytes: hint::encoded_bytes(self),
             packing_bytes,
+            row_mask_bytes: self.rows() * DEGREE * size_of::<u32>(),
             streamed_bytes: self.database_bytes() + packing_bytes,
         }
     }

@@ -2,9 +2,14 @@
 
 use rayon::prelude::*;
 
+use super::update::DIGITS_PER_BLOCK;
 use crate::Error;
 use crate::database::DatabaseView;
 use crate::ring::DEGREE;
+
+/// One digit in so many may differ: where the transform of a block of d digits
+/// costs about as much as the changes do one by one.
+const MOST: usize = DEGREE / DIGITS_PER_BLOCK;
 
 /// The digits of a database that differ from those of an earlier one, by row.
 #[derive(Debug, Default)]
@@ -26,8 +31,9 @@ impl Changes {
     /// piece by piece in the order of [`crate::database`]; a piece is a whole
     /// number of rows of a block, d bytes each.
     ///
-    /// Runs on the current rayon pool; needs 8 bytes of memory for each digit
-    /// that differs.
+    /// `None` if more than one digit in 128 differs: a full set-up then takes
+    /// no longer. Runs on the current rayon pool; needs 24 bytes of memory for
+    /// each digit that differs.
     ///
     /// # Errors
     ///
@@ -36,7 +42,8 @@ impl Changes {
     pub fn since<P: AsRef<[u8]>, E: From<Error>>(
         database: &DatabaseView<'_>,
         earlier: impl IntoIterator<Item = Result<P, E>>,
-    ) -> Result<Self, E> {
+    ) -> Result<Option<Self>, E> {
+        let most = database.params().database_bytes() / MOST;
         let rows = database.params().rows();
         let mut found: Vec<(u32, Change)> = Vec::new();
         let mut done = 0;
@@ -57,11 +64,14 @@ impl Changes {
                 })
             }));
             done += piece.len();
+            if found.len() > most {
+                return Ok(None);
+            }
         }
         if done != database.params().database_bytes() {
             return Err(wrong_length(database, done).into());
         }
-        Ok(Self::by_row(rows, found))
+        Ok(Some(Self::by_row(rows, found)))
     }
 
     fn by_row(rows: usize, mut found: Vec<(u32, Change)>) -> Self {

@@ -17,7 +17,7 @@ use crate::ring::{DEGREE, Prime, ScanPrime, ntt};
 use crate::ring::{montgomery, reduce_once};
 
 /// Changed digits that cost about as much as the transform of a block.
-const DIGITS_PER_BLOCK: usize = 16;
+pub(super) const DIGITS_PER_BLOCK: usize = 16;
 
 /// Changes whose products a 32-bit sum holds: 2^7·255·2^15 < 2^31.
 const FOLD_EVERY: usize = 128;
