@@ -14,11 +14,9 @@ const DOMAIN: &[u8] = b"sotto/v1/chunked";
 /// chunks of [`CHUNK_BYTES`], the last of which may be shorter. Runs on all
 /// threads of the rayon pool.
 pub fn chunked(bytes: &[u8]) -> [u8; 32] {
-    let chunks: Vec<[u8; 32]> = bytes
-        .par_chunks(CHUNK_BYTES)
-        .map(|chunk| Sha3_256::digest(chunk).into())
-        .collect();
-    finish(bytes.len() as u64, &chunks)
+    let mut digest = Chunked::default();
+    digest.add(bytes);
+    digest.finish()
 }
 
 /// The same digest of what a reader gives.
@@ -27,29 +25,43 @@ pub fn chunked(bytes: &[u8]) -> [u8; 32] {
 /// What the reader says.
 pub fn chunked_reader(mut reader: impl Read) -> std::io::Result<[u8; 32]> {
     let together = 8 * CHUNK_BYTES;
-    let (mut chunks, mut length) = (Vec::new(), 0);
+    let mut digest = Chunked::default();
     let mut buffer = Vec::with_capacity(together);
     loop {
         buffer.clear();
         let read = Read::take(&mut reader, together as u64).read_to_end(&mut buffer)?;
-        length += read as u64;
-        chunks.par_extend(
-            buffer
-                .par_chunks(CHUNK_BYTES)
-                .map(|chunk| <[u8; 32]>::from(Sha3_256::digest(chunk))),
-        );
+        digest.add(&buffer);
         if read < together {
-            return Ok(finish(length, &chunks));
+            return Ok(digest.finish());
         }
     }
 }
 
-fn finish(length: u64, chunks: &[[u8; 32]]) -> [u8; 32] {
-    let mut hash = Sha3_256::new();
-    hash.update(DOMAIN);
-    hash.update(length.to_be_bytes());
-    chunks.iter().for_each(|chunk| hash.update(chunk));
-    hash.finalize().into()
+/// The same digest of what comes in pieces.
+#[derive(Debug, Default)]
+pub struct Chunked {
+    length: u64,
+    chunks: Vec<[u8; 32]>,
+}
+
+impl Chunked {
+    /// Takes a piece in; all but the last are whole chunks.
+    pub fn add(&mut self, piece: &[u8]) {
+        debug_assert!(self.length.is_multiple_of(CHUNK_BYTES as u64));
+        self.length += piece.len() as u64;
+        let chunks = piece.par_chunks(CHUNK_BYTES);
+        self.chunks
+            .par_extend(chunks.map(|chunk| <[u8; 32]>::from(Sha3_256::digest(chunk))));
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(&self) -> [u8; 32] {
+        let mut hash = Sha3_256::new();
+        hash.update(DOMAIN);
+        hash.update(self.length.to_be_bytes());
+        self.chunks.iter().for_each(|chunk| hash.update(chunk));
+        hash.finalize().into()
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ pub struct Facts {
     pub fullest_bucket: u32,
     /// Bytes of records in it.
     pub fullest_bytes: u32,
+    /// Bytes of the database that differ from the snapshot before, if the set-up
+    /// started from that one's.
+    pub changed_digits: Option<u64>,
     /// Milliseconds that the build took, without writing the file.
     pub build_ms: u64,
 }

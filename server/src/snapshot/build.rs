@@ -1,5 +1,6 @@
 //! Builds a snapshot from the store and publishes it.
 
+mod earlier;
 mod plan;
 mod publish;
 mod records;
@@ -15,7 +16,7 @@ use pir_core::params::{Params, ParamsError};
 use pir_core::setup::{self, Preprocessed};
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
-use protocol::manifest::{ManifestError, SnapshotId};
+use protocol::manifest::{Manifest, ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
 use protocol::oprf::{OprfError, OprfKey};
 use protocol::placement::{BucketIndex, Placement, PlacementError};
@@ -128,7 +129,10 @@ pub fn run(
     let begun = Instant::now();
     let previous = previous(directory, &options.provider.verifying_key())?;
     let view = store.view()?;
-    let built = Built::make(&*view, options)?;
+    let earlier = previous
+        .as_ref()
+        .map(|signed| (directory, signed.unverified()));
+    let built = Built::make(&*view, earlier, options)?;
     let facts = built.facts(begun);
     let (id, id_before) = publish(directory, built, &facts, previous, options)?;
     let keep: Vec<SnapshotId> = [Some(id), id_before].into_iter().flatten().collect();
@@ -148,10 +152,16 @@ struct Built {
     cap: Cap,
     database: Vec<u8>,
     preprocessed: Preprocessed,
+    /// Digits that the set-up found changed, if it started from an earlier one.
+    changed_digits: Option<u64>,
 }
 
 impl Built {
-    fn make(view: &dyn View, options: &BuildOptions<'_>) -> Result<Self, BuildError> {
+    fn make(
+        view: &dyn View,
+        earlier: Option<(&Path, &Manifest)>,
+        options: &BuildOptions<'_>,
+    ) -> Result<Self, BuildError> {
         let ids = view.row_ids()?;
         if ids.is_empty() {
             return Err(BuildError::Empty);
@@ -180,11 +190,12 @@ impl Built {
         records.forget_places();
 
         let mut attempt = 0;
-        let (filler_seed, database, tree, preprocessed) = loop {
+        let (filler_seed, database, tree, (preprocessed, changed_digits)) = loop {
             let filler_seed = filler_seed(&options.provider.verifying_key(), attempt);
             let (database, tree) = encode(view, &records, &plan, filler_seed, options)?;
-            match set_up(&plan.params, &database, options) {
-                Ok(preprocessed) => break (filler_seed, database, tree, preprocessed),
+            let view = DatabaseView::new(&plan.params, &database)?;
+            match set_up(&view, earlier, options) {
+                Ok(set_up) => break (filler_seed, database, tree, set_up),
                 // A row of a small database is rarely, by chance, not even enough.
                 Err(pir_core::Error::RowNorm { .. }) if attempt < MASK_ATTEMPTS => attempt += 1,
                 Err(other) => return Err(other.into()),
@@ -206,6 +217,7 @@ impl Built {
             cap: tree.cap(),
             database,
             preprocessed,
+            changed_digits,
         })
     }
 
@@ -217,36 +229,64 @@ impl Built {
             capacity_bytes: self.layout.capacity() as u32,
             fullest_bucket: self.fullest_bucket,
             fullest_bytes: self.placement.fullest_bytes,
+            changed_digits: self.changed_digits,
             build_ms: begun.elapsed().as_millis() as u64,
         }
     }
 }
 
 /// Bytes that a build holds beside the records: the database, the packing
-/// matrices, a workspace for every two threads that have a group, and a tile.
+/// matrices, the row masks, a workspace for every two threads that have a group,
+/// and a tile.
 fn memory_needed(params: &Params) -> u64 {
     let threads = rayon::current_num_threads();
     let workspaces = threads.div_ceil(2).min(params.groups()) * WORKSPACE_BYTES;
-    let matrices = params.database_bytes() + params.costs().packing_bytes;
+    let costs = params.costs();
+    let matrices = params.database_bytes() + costs.packing_bytes + costs.row_mask_bytes;
     (matrices + workspaces + TILE_BYTES) as u64
 }
 
-/// The PIR's set-up of a database.
+/// The PIR's set-up of a database: from that of the earlier snapshot and the
+/// number of digits that changed, if little did, else in full.
 fn set_up(
-    params: &Params,
-    database: &[u8],
+    database: &DatabaseView<'_>,
+    earlier: Option<(&Path, &Manifest)>,
     options: &BuildOptions<'_>,
-) -> Result<Preprocessed, pir_core::Error> {
-    let stage = options.progress.stage("PIR set-up", params.groups() as u64);
+) -> Result<(Preprocessed, Option<u64>), pir_core::Error> {
+    let groups = database.params().groups();
     let seed = crs_seed(&options.provider.verifying_key());
+    let earlier = earlier.and_then(|(directory, manifest)| {
+        let stage = options.progress.stage("compare", 0);
+        match earlier::read(directory, manifest, database) {
+            Ok(Some((earlier, changes))) => {
+                stage.finish(&format!("{} bytes changed", changes.digits()));
+                Some((earlier, changes))
+            }
+            Ok(None) => {
+                stage.finish("too different");
+                None
+            }
+            Err(error) => {
+                stage.finish(&format!("{error}: set up in full"));
+                None
+            }
+        }
+    });
+    let stage = options.progress.stage("PIR set-up", groups as u64);
     let done = AtomicU64::new(0);
-    let preprocessed =
-        setup::preprocess(&DatabaseView::new(params, database)?, &seed, &|groups| {
-            let before = done.swap(groups as u64, Ordering::Relaxed);
-            stage.advance((groups as u64).saturating_sub(before));
-        })?;
-    stage.finish(&format!("{} groups of 2048 rows", params.groups()));
-    Ok(preprocessed)
+    let on_group = |groups| {
+        let before = done.swap(groups as u64, Ordering::Relaxed);
+        stage.advance((groups as u64).saturating_sub(before));
+    };
+    let set_up = match earlier {
+        Some((earlier, changes)) => (
+            setup::update(earlier, &changes, database, &seed, &on_group)?,
+            Some(changes.digits() as u64),
+        ),
+        None => (setup::preprocess(database, &seed, &on_group)?, None),
+    };
+    stage.finish(&format!("{groups} groups of 2048 rows"));
+    Ok(set_up)
 }
 
 /// The database and the tree over its buckets.

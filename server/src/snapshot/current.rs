@@ -13,10 +13,16 @@ use crate::durable::{self, FileError, PUBLIC};
 
 const POINTER: &str = "current";
 const EXTENSION: &str = "sotto";
+const ROW_MASKS_EXTENSION: &str = "rowmasks";
 
 /// The file of a snapshot.
 pub fn snapshot_path(directory: &Path, id: SnapshotId) -> PathBuf {
     directory.join(format!("{id}.{EXTENSION}"))
+}
+
+/// The file of the builder's row masks of a snapshot.
+pub fn row_masks_path(directory: &Path, id: SnapshotId) -> PathBuf {
+    directory.join(format!("{id}.{ROW_MASKS_EXTENSION}"))
 }
 
 /// The published snapshot.
@@ -49,8 +55,8 @@ pub fn replace(directory: &Path, id: SnapshotId) -> Result<(), FileError> {
     )
 }
 
-/// Removes the files of all snapshots but these. A server that has loaded one
-/// serves on.
+/// Removes the files of all snapshots but these, of which the first is the
+/// newest, and all row masks but its. A server that has a file open keeps it.
 ///
 /// # Errors
 /// [`FileError`].
@@ -58,16 +64,16 @@ pub fn remove_others(directory: &Path, keep: &[SnapshotId]) -> Result<(), FileEr
     let failed = || FileError::new("read", directory);
     for entry in std::fs::read_dir(directory).map_err(failed())? {
         let path = entry.map_err(failed())?.path();
-        let id = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .and_then(|stem| stem.parse::<SnapshotId>().ok());
+        let part =
+            |part: Option<&std::ffi::OsStr>| part.and_then(|p| p.to_str()).map(str::to_owned);
+        let id = part(path.file_stem()).and_then(|stem| stem.parse::<SnapshotId>().ok());
         let Some(id) = id else { continue };
-        if path
-            .extension()
-            .is_some_and(|extension| extension == EXTENSION)
-            && !keep.contains(&id)
-        {
+        let kept = match part(path.extension()).as_deref() {
+            Some(EXTENSION) => keep,
+            Some(ROW_MASKS_EXTENSION) => &keep[..keep.len().min(1)],
+            _ => continue,
+        };
+        if !kept.contains(&id) {
             std::fs::remove_file(&path).map_err(FileError::new("remove", &path))?;
         }
     }
@@ -102,10 +108,14 @@ mod tests {
         let ids = [1, 2, 3].map(|n| SnapshotId::from_bytes([n; 32]));
         ids.iter()
             .for_each(|id| std::fs::write(snapshot_path(path, *id), b"").unwrap());
+        ids.iter()
+            .for_each(|id| std::fs::write(row_masks_path(path, *id), b"").unwrap());
         std::fs::write(path.join("notes.sotto"), b"").unwrap();
         remove_others(path, &ids[1..]).unwrap();
         let left = ids.map(|id| snapshot_path(path, id).exists());
         assert_eq!(left, [false, true, true]);
+        let left = ids.map(|id| row_masks_path(path, id).exists());
+        assert_eq!(left, [false, true, false]);
         assert!(path.join("notes.sotto").exists());
     }
 }

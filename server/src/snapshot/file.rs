@@ -28,7 +28,7 @@ pub const ALIGNMENT: usize = 4096;
 pub const BEGINNING_BYTES: usize = 16 * ALIGNMENT;
 
 const MAGIC: [u8; 8] = *b"SOTTOSNP";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = ALIGNMENT;
 const ENTRY_BYTES: usize = 4 + 4 + 8 + 8 + 32;
 
@@ -183,8 +183,11 @@ pub fn read_manifest(beginning: &[u8], length: u64) -> Result<&[u8], FileFault> 
 }
 
 /// Everything but what is behind the header, in a container of so many bytes
-/// that begins with these.
-fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
+/// that begins with these. The digests of the sections are not verified.
+///
+/// # Errors
+/// [`FileFault`].
+pub fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
     if bytes.get(..MAGIC.len()) != Some(&MAGIC) {
         return Err(FileFault::Magic);
     }
@@ -381,12 +384,12 @@ mod tests {
     #[test]
     fn other_versions_and_files_are_named() {
         let mut bytes = sample();
-        bytes[11] = 2;
+        bytes[11] = 1;
         assert_eq!(
             read(&bytes).unwrap_err(),
             FileFault::Version {
-                expected: 1,
-                found: 2
+                expected: VERSION,
+                found: 1
             }
         );
         assert_eq!(read(b"SOTTOSN").unwrap_err(), FileFault::Magic);

@@ -307,3 +307,73 @@ fn inspection_says_what_the_snapshot_is() {
     assert_eq!(json["snapshot"], snapshot.id().to_string());
     assert!(report.to_table().contains("(expired)"));
 }
+
+#[test]
+fn a_build_after_a_small_change_equals_a_full_one() {
+    let provider = Provider::new(60);
+    let directory = provider.data.snapshots();
+    let first = load(&provider);
+    assert_eq!(first.facts().changed_digits, None);
+    // The same mappings, sealed afresh.
+    provider.put(&provider.records[..2]);
+    provider.publish();
+    let updated = load(&provider);
+    assert_ne!(updated.id(), first.id());
+    assert!(
+        updated
+            .facts()
+            .changed_digits
+            .is_some_and(|digits| digits > 0)
+    );
+    assert!(!current::row_masks_path(&directory, first.id()).exists());
+    let row_masks = current::row_masks_path(&directory, updated.id());
+    let kept = fs::read(&row_masks).unwrap();
+
+    // Without row masks, or with damaged ones, the set-up is done in full, and
+    // its result is the same to the bit: an id covers database and hint.
+    let damaged = |at: usize| {
+        let mut bytes = kept.clone();
+        bytes[at] ^= 1;
+        Some(bytes)
+    };
+    let unusable = [
+        None,
+        damaged(9),
+        damaged(100),
+        damaged(kept.len() - 1),
+        Some(vec![7; 10]),
+    ];
+    for content in unusable {
+        fs::remove_file(&row_masks).unwrap();
+        if let Some(content) = content {
+            fs::write(&row_masks, content).unwrap();
+        }
+        provider.publish();
+        let full = load(&provider);
+        assert_eq!(full.facts().changed_digits, None);
+        assert_eq!(full.id(), updated.id());
+        let packing = |s: &Snapshot| s.file.bytes()[s.packing.clone()].to_vec();
+        assert!(packing(&full) == packing(&updated));
+        assert!(fs::read(&row_masks).unwrap() == kept);
+    }
+
+    // Nothing changed: nothing is set up.
+    provider.publish();
+    let same = load(&provider);
+    assert_eq!(
+        (same.id(), same.facts().changed_digits),
+        (updated.id(), Some(0))
+    );
+}
+
+#[test]
+fn a_damaged_earlier_snapshot_is_not_started_from() {
+    let provider = Provider::new(60);
+    let first = load(&provider);
+    provider.put(&provider.records[..1]);
+    let mut bytes = fs::read(first.path()).unwrap();
+    bytes[first.database.start + 77_777] ^= 0x20;
+    fs::write(first.path(), bytes).unwrap();
+    provider.publish();
+    assert_eq!(load(&provider).facts().changed_digits, None);
+}

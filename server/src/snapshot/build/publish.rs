@@ -11,6 +11,7 @@ use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SignedManifest, 
 use protocol::merkle::Hash;
 use protocol::placement::group_count;
 
+use super::earlier;
 use super::{BuildError, BuildOptions, Built, CRS_EPOCH, OPRF_EPOCH};
 use crate::digest;
 use crate::durable::FileError;
@@ -96,6 +97,7 @@ pub(super) fn publish(
             digest::chunked(&facts),
         ],
     )?;
+    earlier::keep(directory, id, &built.preprocessed.row_masks)?;
     current::replace(directory, id)?;
     stage.finish(&path.display().to_string());
     Ok((id, previous.map(|previous| previous.unverified().snapshot)))
