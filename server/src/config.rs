@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pir_core::Backend;
 use serde::Deserialize;
 
 use crate::durable::FileError;
 
 /// The commented file that `init` writes. Its values are the defaults.
 pub const SHIPPED: &str = include_str!("../config.toml");
+
+/// The best backend of the machine.
+pub const AUTO: &str = "auto";
 
 /// Most connections that may be configured.
 const CONNECTIONS_MAX: usize = 1 << 20;
@@ -75,6 +79,9 @@ pub struct Queries {
     pub deadline_ms: u64,
     /// Threads that answer them; 0 for one a core.
     pub threads: usize,
+    /// The kernels that answer them: [`AUTO`] or the name of one of
+    /// [`pir_core`]'s. Whether this machine has it, [`Queries::backend`] says.
+    pub backend: String,
 }
 
 /// Patience, in milliseconds.
@@ -240,6 +247,18 @@ impl Queries {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
+
+    /// The kernels that answer them.
+    ///
+    /// # Errors
+    /// [`pir_core::Error`], which names those that this machine has.
+    pub fn backend(&self) -> Result<Backend, pir_core::Error> {
+        if self.backend == AUTO {
+            Ok(Backend::detect())
+        } else {
+            self.backend.parse()
+        }
+    }
 }
 
 /// The shipped file with another address to listen on.
@@ -287,6 +306,7 @@ impl Default for Queries {
             per_sender: 48,
             deadline_ms: 10_000,
             threads: 0,
+            backend: AUTO.to_owned(),
         }
     }
 }
@@ -331,7 +351,7 @@ mod tests {
         let keys = table
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len));
-        assert_eq!(keys.sum::<usize>(), 16);
+        assert_eq!(keys.sum::<usize>(), 17);
     }
 
     #[test]
@@ -345,6 +365,24 @@ mod tests {
                 ..Config::default()
             }
         );
+    }
+
+    #[test]
+    fn every_backend_of_this_machine_may_be_chosen_and_no_other() {
+        let chosen = |name: &str| {
+            let config = read(&format!("[queries]\nbackend = \"{name}\"")).unwrap();
+            config.queries.backend()
+        };
+        assert_eq!(chosen(AUTO).unwrap(), Backend::detect());
+        for backend in Backend::available() {
+            assert_eq!(chosen(&backend.to_string()).unwrap(), backend);
+        }
+        for name in ["", "AUTO", "abacus"] {
+            let refusal = chosen(name).unwrap_err().to_string();
+            for backend in Backend::available() {
+                assert!(refusal.contains(&backend.to_string()), "{refusal}");
+            }
+        }
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub enum StartError {
         "the snapshot belongs to another OPRF key than keys/oprf.key: run `sotto-server snapshot build`"
     )]
     OprfKey,
+    /// Not a backend of this machine.
+    #[error("queries.backend: {0}")]
+    Backend(#[source] pir_core::Error),
     /// No thread for the queue.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -95,6 +98,7 @@ impl AppState {
     /// [`StartError`].
     pub fn open(data: &DataDir, config: &Config) -> Result<Arc<Self>, StartError> {
         let directory = data.snapshots();
+        let backend = config.queries.backend().map_err(StartError::Backend)?;
         // For a person who waits; elsewhere the log has nothing but its own lines.
         let progress = match (config.log.format, Progress::detect()) {
             (LogFormat::Text, Progress::Bar) => Progress::Bar,
@@ -106,7 +110,8 @@ impl AppState {
             &data.provider_public_key()?,
             Memory::OfSystem,
             progress,
-        )?;
+        )?
+        .with_backend(backend);
         Self::start(Parts {
             snapshot,
             oprf: data.oprf_key()?,

@@ -8,9 +8,11 @@ pub mod inspect;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use pir_core::Backend;
 use pir_core::database::DatabaseView;
 use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
 use pir_core::query::Query;
+use pir_core::server::Server;
 use protocol::cose::VerifyingKey;
 use protocol::hint::{HintError, SnapshotHint};
 use protocol::manifest::{Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
@@ -37,6 +39,7 @@ pub struct Snapshot {
     manifest: SignedManifest,
     facts: Facts,
     params: Params,
+    backend: Backend,
     hint: Range<usize>,
     database: Range<usize>,
     packing: Range<usize>,
@@ -195,7 +198,7 @@ impl Snapshot {
         pir_core::hint::Hint::decode(&params, &decoded.pir_hint)?;
 
         let view = DatabaseView::new(&params, database)?;
-        pir_core::server::Server::new(view, packing(section(Section::Packing))?)?;
+        Server::new(view, packing(section(Section::Packing))?)?;
         let facts = serde_json::from_slice(section(Section::Facts)).map_err(|_| Fault::Facts)?;
         let (hint, database, packing) = (
             sections.range(Section::Hint),
@@ -207,10 +210,23 @@ impl Snapshot {
             manifest: signed,
             facts,
             params,
+            backend: Backend::detect(),
             hint,
             database,
             packing,
         })
+    }
+
+    /// Answers with the kernels of a backend instead of the best one.
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// The kernels that answer.
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// Its name.
@@ -256,7 +272,7 @@ impl Snapshot {
     fn answer_batch(&self, queries: &[Query]) -> Result<Vec<Vec<u8>>, Fault> {
         let view = DatabaseView::new(&self.params, self.database())?;
         let packing = packing(&self.file.bytes()[self.packing.clone()])?;
-        let answers = pir_core::server::Server::new(view, packing)?.answer(queries)?;
+        let answers = Server::with_backend(view, packing, self.backend)?.answer(queries)?;
         Ok(answers.iter().map(|answer| answer.encode()).collect())
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             address = %listener.local_addr().context("the listening address")?,
             snapshot = %snapshot.id(),
             records = snapshot.manifest().records,
-            backend = ?pir_core::Backend::detect(),
+            backend = %snapshot.backend(),
             "serving"
         );
         serve(listener, tls, state, ListenLimits::from(&config), async {

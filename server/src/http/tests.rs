@@ -16,6 +16,8 @@ use crate::fixture::shared;
 use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
+mod start;
+
 fn state() -> Arc<AppState> {
     state_with(|_| ())
 }

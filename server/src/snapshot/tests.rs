@@ -107,6 +107,17 @@ fn pir_answers_are_the_columns() {
         );
     }
     assert!(snapshot.answer(Vec::new()).is_none());
+
+    // Whatever kernels answer, the answer is the same.
+    let (query, _) = client.prepare(ColumnIndex::from(1)).unwrap().send();
+    let mut answers = Backend::available().map(|backend| {
+        let query = Query::decode(params, query.as_bytes()).unwrap();
+        let snapshot = load(provider).with_backend(backend);
+        assert_eq!(snapshot.backend(), backend);
+        snapshot.answer(vec![query]).unwrap()
+    });
+    let first = answers.next().unwrap();
+    assert!(answers.all(|answer| answer == first));
 }
 
 #[test]
