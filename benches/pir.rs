@@ -2,6 +2,7 @@
 //! of uniform bytes, on the machine's threads.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use memmap2::MmapMut;
 use pir_core::Backend;
 use pir_core::client::{Client, ColumnIndex};
 use pir_core::database::DatabaseView;
@@ -13,9 +14,10 @@ use pir_core::setup::{self, Preprocessed, Setup, Workspace};
 
 use benches::fixture;
 
-fn database() -> (Params, Vec<u8>) {
+fn database() -> (Params, MmapMut) {
     let params = plan::plan(256 << 20, 1).expect("a plan for 256 MiB");
-    (params, fixture::uniform_bytes(params.database_bytes()))
+    let bytes = fixture::uniform_bytes(params.database_bytes()).expect("memory");
+    (params, bytes)
 }
 
 /// Scan and packing at 1, 4 and 8 queries a pass; bytes are those of the

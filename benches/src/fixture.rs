@@ -1,6 +1,7 @@
 //! A database of uniform bytes with everything set up, and its clients.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use memmap2::MmapMut;
 use pir_core::client::{Client, ColumnIndex, PendingAnswer};
 use pir_core::crs::CrsSeed;
 use pir_core::database::DatabaseView;
@@ -11,17 +12,29 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// `length` uniform bytes, the same on every run.
-#[must_use]
-pub fn uniform_bytes(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
+/// `length` uniform bytes, the same on every run, filled on the current rayon
+/// pool.
+///
+/// Anonymous memory in huge pages where the system has them: with small ones
+/// a scan measures the page tables too.
+///
+/// # Errors
+///
+/// If there is not so much memory.
+pub fn uniform_bytes(length: usize) -> Result<MmapMut> {
+    let mut bytes =
+        MmapMut::map_anon(length).with_context(|| format!("can't get {length} bytes of memory"))?;
+    #[cfg(target_os = "linux")]
+    if let Err(error) = bytes.advise(memmap2::Advice::HugePage) {
+        eprintln!("no huge pages, speeds will be lower: {error}");
+    }
     bytes
         .par_chunks_mut(1 << 20)
         .enumerate()
         .for_each(|(chunk, bytes)| {
             ChaCha8Rng::seed_from_u64(chunk as u64).fill_bytes(bytes);
         });
-    bytes
+    Ok(bytes)
 }
 
 /// The CRS seed of the benchmarks.

@@ -1,4 +1,6 @@
-//! Fixtures and machine measurements that the benchmarks share.
+//! Fixtures, machine measurements and the report that the benchmarks share.
 
 pub mod bandwidth;
 pub mod fixture;
+pub mod report;
+pub mod spread;

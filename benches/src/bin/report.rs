@@ -1,250 +1,91 @@
-//! Measures the PIR core on a database of uniform bytes, beside the machine's
-//! own read bandwidth, in one run.
+//! Measures the PIR core on databases of uniform bytes, beside the machine's
+//! own read bandwidth, in one run; writes tables, JSON and plots.
 
-use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use anyhow::{Context, Result};
-use benches::{bandwidth, fixture};
+use anyhow::Result;
+use benches::report::{self, Report, machine::Machine, published};
 use clap::Parser;
-use pir_core::Backend;
-use pir_core::answer::Answer;
-use pir_core::client::{Client, ColumnIndex};
-use pir_core::database::DatabaseView;
-use pir_core::packing::{self, PackingView};
-use pir_core::params::{self, plan};
-use pir_core::query::Batch;
-use pir_core::{scan, setup};
-use serde::Serialize;
+use pir_core::query::MAX_BATCH;
+use pir_core::{Backend, params};
 
-/// Measure scan, packing, set-up, query and decryption at one database size.
+/// Measure set-up, passes and the client of the PIR core.
 ///
-/// Every answer is checked before anything is timed. Speeds are medians; the
-/// read bandwidth is the best of several plain reads in the same run.
+/// For each size the database is filled with uniform bytes and set up, answers
+/// are checked byte by byte, and only then passes are timed. The read bandwidth
+/// is measured before and after the passes of each batch size, and ratios use
+/// the better of the two. Needs the sum of database and packing matrices in
+/// memory (1.25 GiB for 1 GiB, 8.5 GiB for 8 GiB), and an idle machine for
+/// figures worth keeping.
 #[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+        report                                        a quick look: 256 MiB and 1 GiB\n  \
+        report --sizes 64 --batches 1,4 --rounds 3    seconds, to see that it works\n  \
+        report --sizes 256,1024,4096,8192 --commit HASH --out benches/record/DATE\n                                                \
+        everything, for the record"
+)]
 struct Args {
-    /// Size of the database in MiB.
-    #[arg(long, default_value_t = 1024)]
-    db_mib: u64,
-    /// Where to write the figures as JSON.
-    #[arg(long)]
+    /// Sizes of the database in MiB, comma-separated; the planner rounds up.
+    #[arg(long, value_delimiter = ',', default_values_t = [256, 1024],
+          value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..=16384))]
+    sizes: Vec<u64>,
+    /// Queries that share a pass, comma-separated.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16],
+          value_name = "QUERIES", value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH as u64))]
+    batches: Vec<u64>,
+    /// Threads of the passes, comma-separated; set-up and client always run on
+    /// one.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2],
+          value_name = "THREADS", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Vec<u64>,
+    /// Runs of each measurement; the median counts, the extremes are shown.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Directory for report.json, report.md, throughput-size.svg,
+    /// throughput-batch.svg and communication.svg; made if it isn't there.
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The commit that is measured, for the record.
-    #[arg(long)]
+    #[arg(long, value_name = "HASH")]
     commit: Option<String>,
-    /// Runs of each measurement; the median counts.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-}
-
-#[derive(Serialize)]
-struct Report {
-    date: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<String>,
-    machine: String,
-    backend: String,
-    db_mib: u64,
-    columns: usize,
-    rows: usize,
-    query_bits: u32,
-    mask_bits: u32,
-    body_bits: u32,
-    failure_log2: f64,
-    security_bits: u32,
-    read_gbps_1t: f64,
-    scan_1q_gbps_1t: f64,
-    scan_1q_to_read: f64,
-    scan_4q_effective_gbps_1t: f64,
-    scan_8q_effective_gbps_1t: f64,
-    packing_gbps_1t: f64,
-    packing_8q_effective_gbps_1t: f64,
-    row_masks_s_1t: f64,
-    aggregation_and_collapse_s_1t: f64,
-    setup_s_1t: f64,
-    setup_mib_per_core_s: f64,
-    query_ms: f64,
-    decrypt_ms: f64,
-    upload_bytes: usize,
-    answer_bytes: usize,
-    hint_bytes: usize,
-    packing_bytes: usize,
-    peak_rss_bytes: u64,
-    peak_rss_to_database: f64,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let report = pool.install(|| measure(&args))?;
-    let json = serde_json::to_value(&report)?;
-    for (name, value) in json.as_object().into_iter().flatten() {
-        match value.as_f64() {
-            Some(number) if value.is_f64() => println!("{name:32} {number:>16.3}"),
-            _ => println!("{name:32} {:>16}", value.to_string().trim_matches('"')),
+    let options = report::Options {
+        batches: in_order(&args.batches),
+        threads: in_order(&args.threads),
+        rounds: args.rounds as usize,
+    };
+    let mut report = Report {
+        date: jiff::Timestamp::now().to_string(),
+        commit: args.commit,
+        machine: Machine::detect(),
+        backend: Backend::detect().to_string(),
+        parameter_set: params::SET.name,
+        security_bits: params::SET.security_bits(),
+        rounds: options.rounds,
+        sizes: Vec::new(),
+        published: published::POINTS.to_vec(),
+    };
+    for mib in in_order(&args.sizes) {
+        report.sizes.push(report::measure(mib as u64, &options)?);
+        // After every size, so that a long run that ends early leaves what it
+        // has measured.
+        if let Some(out) = &args.out {
+            report.write(out)?;
         }
     }
-    if let Some(out) = &args.out {
-        let text = serde_json::to_string_pretty(&json)? + "\n";
-        fs::write(out, text).with_context(|| format!("can't write {}", out.display()))?;
-    }
+    print!("{}", report.to_markdown());
     Ok(())
 }
 
-fn measure(args: &Args) -> Result<Report> {
-    let params = plan::plan(args.db_mib << 20, 1)?;
-    let costs = params.costs();
-    let seed = fixture::crs_seed();
-    let size = params.database_bytes() as f64;
-    let backend = Backend::detect();
-    eprintln!(
-        "database: {} columns of {} bytes",
-        params.columns(),
-        params.rows()
-    );
-    let bytes = fixture::uniform_bytes(params.database_bytes());
-    let database = DatabaseView::new(&params, &bytes)?;
-
-    eprintln!("set-up");
-    let start = Instant::now();
-    let preprocessed = setup::preprocess(&database, &seed, &|_| ())?;
-    let setup_s = start.elapsed().as_secs_f64();
-    let peak_rss_bytes = peak_rss_bytes()?;
-
-    let (row_masks_s, collapse_s) = stages(database, args.rounds)?;
-
-    eprintln!("checking answers");
-    let last = params.columns() as u32 - 1;
-    fixture::check(database, &preprocessed, &[0, last / 3, last])?;
-
-    eprintln!("scan and packing");
-    let read = bandwidth::read_bytes_per_second(&bytes, args.rounds.min(3));
-    let columns: Vec<u32> = (0..8).map(|i| i * (last / 8)).collect();
-    let (queries, _) = fixture::queries(&params, &columns)?;
-    let matrices = PackingView::new(&params, preprocessed.packing.as_slice())?;
-    let scanned = |count: usize| -> Result<f64> {
-        let batch = Batch::new(&params, &queries[..count])?;
-        let seconds = median(args.rounds, || scan::scan(backend, &database, batch));
-        Ok(size * count as f64 / seconds / 1e9)
-    };
-    let packed = |count: usize| -> Result<f64> {
-        let batch = Batch::new(&params, &queries[..count])?;
-        let seconds = median(args.rounds, || packing::pack(backend, matrices, batch));
-        Ok(costs.packing_bytes as f64 * count as f64 / seconds / 1e9)
-    };
-    let (scan_1q, scan_4q, scan_8q) = (scanned(1)?, scanned(4)?, scanned(8)?);
-    let (packing_1q, packing_8q) = (packed(1)?, packed(8)?);
-    let read = read.max(bandwidth::read_bytes_per_second(&bytes, args.rounds.min(3))) / 1e9;
-
-    eprintln!("client");
-    let client = Client::new(&params, &seed);
-    let mut prepared = Vec::new();
-    let query_s = median(args.rounds, || {
-        prepared.push(client.prepare(ColumnIndex::from(last)));
-    });
-    let answer = {
-        let server = pir_core::server::Server::new(database, preprocessed.packing.as_slice())?;
-        server.answer(&queries[..1])?.remove(0).encode()
-    };
-    let mut prepared = prepared.into_iter();
-    let mut failed = None;
-    let decrypt_s = median(args.rounds, || {
-        let decrypted = prepared.next().transpose().and_then(|query| {
-            let answer = Answer::decode(&params, &answer)?;
-            query
-                .map(|q| q.send().1.decrypt(&preprocessed.hint, &answer))
-                .transpose()
-        });
-        failed = decrypted.err();
-    });
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-
-    let widths = params.widths();
-    Ok(Report {
-        date: jiff::Timestamp::now().to_string(),
-        commit: args.commit.clone(),
-        machine: machine(),
-        backend: backend.to_string(),
-        db_mib: (params.database_bytes() >> 20) as u64,
-        columns: params.columns(),
-        rows: params.rows(),
-        query_bits: widths.query,
-        mask_bits: widths.mask,
-        body_bits: widths.body,
-        failure_log2: params.failure_log2(),
-        security_bits: params::SET.security_bits(),
-        read_gbps_1t: read,
-        scan_1q_gbps_1t: scan_1q,
-        scan_1q_to_read: scan_1q / read,
-        scan_4q_effective_gbps_1t: scan_4q,
-        scan_8q_effective_gbps_1t: scan_8q,
-        packing_gbps_1t: packing_1q,
-        packing_8q_effective_gbps_1t: packing_8q,
-        row_masks_s_1t: row_masks_s * params.groups() as f64,
-        aggregation_and_collapse_s_1t: collapse_s * params.groups() as f64,
-        setup_s_1t: setup_s,
-        setup_mib_per_core_s: size / f64::from(1 << 20) / setup_s,
-        query_ms: query_s * 1e3,
-        decrypt_ms: decrypt_s * 1e3,
-        upload_bytes: costs.upload_bytes,
-        answer_bytes: costs.answer_bytes,
-        hint_bytes: costs.hint_bytes,
-        packing_bytes: costs.packing_bytes,
-        peak_rss_bytes,
-        peak_rss_to_database: peak_rss_bytes as f64 / size,
-    })
-}
-
-/// Seconds of the two stages of set-up for one group.
-fn stages(database: DatabaseView<'_>, rounds: usize) -> Result<(f64, f64)> {
-    let setup = setup::Setup::new(database, &fixture::crs_seed());
-    let mut workspace = setup::Workspace::new();
-    let mut failed = None;
-    let rounds = rounds.min(3);
-    let row_masks = median(rounds, || failed = setup.row_masks(0, &mut workspace).err());
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    let share = database.params().costs().packing_bytes / database.params().groups() / 4;
-    let mut packing = vec![0; share];
-    // The stage uses its input up, so what it reads from the second round on
-    // is not a row mask; its work is the same.
-    let collapse = median(rounds, || setup.collapse(&mut workspace, &mut packing));
-    Ok((row_masks, collapse))
-}
-
-/// Median seconds of `rounds` runs.
-fn median<T>(rounds: usize, mut run: impl FnMut() -> T) -> f64 {
-    let mut seconds: Vec<f64> = (0..rounds.max(1))
-        .map(|_| {
-            let start = Instant::now();
-            std::hint::black_box(run());
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
-}
-
-/// Largest resident set of this process so far, from the kernel.
-fn peak_rss_bytes() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status").context("can't read /proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: u64 = kib.context("no VmHWM in /proc/self/status")?.parse()?;
-    Ok(kib * 1024)
-}
-
-/// Processor model and number of threads.
-fn machine() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown", |m| m.trim_start_matches([' ', '\t', ':']));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {threads} threads")
+/// Ascending, each once.
+fn in_order(values: &[u64]) -> Vec<usize> {
+    let mut values: Vec<usize> = values.iter().map(|&value| value as usize).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
