@@ -1,6 +1,6 @@
 //! The report as SVG plots.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::element::{Drawable, PointCollection};
@@ -10,7 +10,8 @@ use plotters_backend::DrawingErrorKind;
 use super::published::Published;
 use super::record::{Pass, Report, SizeReport, mib_label};
 
-const SIZE: (u32, u32) = (960, 600);
+const SIZE: (u32, u32) = (1120, 600);
+const LEGEND_WIDTH: u32 = 300;
 const FONT: &str = "sans-serif";
 
 /// Distinguishable in print and by most colour-blind readers (Okabe, Ito).
@@ -76,7 +77,7 @@ pub(super) fn throughput_by_size(report: &Report) -> Result<String> {
                 continue;
             }
             let colour = COLOURS[usize::from(pass.batch != least)];
-            let name = format!("{}, {}", queries(pass.batch), threads(pass.threads));
+            let name = format!("{} a pass, {}", queries(pass.batch), threads(pass.threads));
             let mark = Mark::of_threads(pass.threads);
             let point = (size.database_mib as f64, pass.queries_per_s.median);
             push(&mut series, name, colour, mark, point);
@@ -112,7 +113,7 @@ pub(super) fn throughput_by_batch(report: &Report) -> Result<String> {
         }
     }
     draw(
-        "Throughput by queries that share a pass",
+        "Effective throughput by queries that share a pass",
         Axis::new("queries a pass", Ticks::Powers),
         Axis::new(
             "database and packing matrices · queries / time, GB/s",
@@ -139,7 +140,7 @@ pub(super) fn communication(report: &Report) -> Result<String> {
         }
         if let Some(pass) = shared.filter(|pass| pass.batch > 1) {
             let point = (kilobytes(size), per_query_ms(pass));
-            let name = format!("measured: {} a pass, time of each", queries(pass.batch));
+            let name = format!("measured: {} a pass, each", queries(pass.batch));
             push(&mut series, name, COLOURS[0], Mark::Ring, point);
             if alone.is_none() {
                 labels.push((size.label(), point));
@@ -155,6 +156,7 @@ pub(super) fn communication(report: &Report) -> Result<String> {
         };
         let at = (point.communication_kb, point.server_ms);
         push(&mut series, published_name(point), colour, mark, at);
+        labels.push((point.scheme.to_owned(), at));
     }
     draw(
         "Communication and server time of a lookup, one thread",
@@ -176,9 +178,9 @@ fn per_query_ms(pass: &Pass) -> f64 {
 fn published_name(point: &Published) -> String {
     let hint = point
         .hint_kb
-        .map_or(String::new(), |kb| format!(" + hint of {:.0} MB", kb / 1e3));
+        .map_or(String::new(), |kb| format!(", {:.0} MB of hint", kb / 1e3));
     let size = mib_label(point.database_mib);
-    format!("published: {}{hint}, {size}", point.scheme)
+    format!("published: {}, {size}{hint}", point.scheme)
 }
 
 fn queries(count: usize) -> String {
@@ -226,13 +228,14 @@ impl Axis {
         } else {
             (1.0, 10.0)
         };
-        let room = match self.ticks {
-            Ticks::Decades => 1.4,
-            Ticks::Powers | Ticks::Mib => 1.2,
+        // Labels are to the right of their points.
+        let (below, above) = match self.ticks {
+            Ticks::Decades => (1.4, 2.0),
+            Ticks::Powers | Ticks::Mib => (1.2, 1.2),
         };
         Log {
-            low: low / room,
-            high: high * room,
+            low: low / below,
+            high: high * above,
             ticks: self.ticks,
         }
     }
@@ -306,31 +309,30 @@ fn draw(
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         draw_on(&root, title, &x, &y, series, labels)
-            .and_then(|()| root.present().map_err(Into::into))
-            // The backend's error borrows the text it writes.
-            .map_err(|error| anyhow!("can't draw {title:?}: {error}"))?;
+            .and_then(|()| root.present())
+            .with_context(|| format!("can't draw {title:?}"))?;
     }
     Ok(svg)
 }
 
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn draw_on<'b>(
-    root: &Canvas<'b>,
+fn draw_on(
+    root: &Canvas<'_>,
     title: &str,
     x: &Axis,
     y: &Axis,
     series: &[Series],
     labels: &[(String, (f64, f64))],
-) -> Drawn<'b> {
+) -> Drawn {
     root.fill(&WHITE)?;
+    let (area, legend) = root.split_horizontally(SIZE.0 - LEGEND_WIDTH);
     let points = series.iter().flat_map(|series| &series.points);
     let x_range = x.range(points.clone().map(|point| point.0));
     let y_range = y.range(points.map(|point| point.1));
-    let mut chart = ChartBuilder::on(root)
+    let mut chart = ChartBuilder::on(&area)
         .caption(title, (FONT, 22))
         .margin(16)
-        .margin_right(28)
         .x_label_area_size(48)
         .y_label_area_size(72)
         .build_cartesian_2d(x_range, y_range)?;
@@ -350,16 +352,22 @@ fn draw_on<'b>(
         chart
             .draw_series([EmptyElement::at(*at) + Text::new(text.clone(), (10, -6), (FONT, 14))])?;
     }
-    chart
-        .configure_series_labels()
-        .label_font((FONT, 14))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .position(SeriesLabelPosition::UpperRight)
-        .draw()
+    draw_legend(&legend, series)
 }
 
-fn draw_series<'b>(chart: &mut Chart<'_, 'b>, series: &Series) -> Drawn<'b> {
+/// Beside the chart, where it hides no point.
+fn draw_legend(area: &Canvas<'_>, series: &[Series]) -> Drawn {
+    let rows = (60..).step_by(24);
+    for (series, y) in series.iter().zip(rows) {
+        let (mark, colour) = (series.mark, series.colour);
+        let at = (0, y);
+        area.draw(&Key(Symbol { mark, colour, at }))?;
+        area.draw(&Text::new(series.name.clone(), (30, y - 5), (FONT, 14)))?;
+    }
+    Ok(())
+}
+
+fn draw_series(chart: &mut Chart<'_, '_>, series: &Series) -> Drawn {
     let (colour, mark) = (series.colour, series.mark);
     let points = series.points.iter().copied();
     match mark {
@@ -372,10 +380,7 @@ fn draw_series<'b>(chart: &mut Chart<'_, 'b>, series: &Series) -> Drawn<'b> {
         }
         Mark::Circle | Mark::Ring | Mark::Triangle | Mark::Cross => {}
     }
-    chart
-        .draw_series(points.map(|at| Symbol { mark, colour, at }))?
-        .label(&series.name)
-        .legend(move |at| Key(Symbol { mark, colour, at }));
+    chart.draw_series(points.map(|at| Symbol { mark, colour, at }))?;
     Ok(())
 }
 

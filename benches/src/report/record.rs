@@ -148,7 +148,7 @@ impl SizeReport {
 /// MiB as people say it: `256 MiB`, `8 GiB`.
 #[must_use]
 pub fn mib_label(mib: u64) -> String {
-    if mib >= 1024 && mib % 1024 == 0 {
+    if mib >= 1024 && mib.is_multiple_of(1024) {
         format!("{} GiB", mib / 1024)
     } else {
         format!("{mib} MiB")
