@@ -189,6 +189,15 @@ pub struct PendingAnswer {
 }
 
 impl PendingAnswer {
+    /// As a query with this secret would leave it, for timing.
+    #[cfg(feature = "timing")]
+    pub(crate) fn with_secret(params: &Params, secret: SmallSecret) -> Self {
+        Self {
+            params: *params,
+            secret,
+        }
+    }
+
     /// Decrypts the answer: the column's `rows` bytes.
     ///
     /// digit = ⌊v·p/q_a⌉ mod p with v = body·q_a/q_b + a·s mod q_a. The caller

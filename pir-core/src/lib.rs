@@ -19,6 +19,12 @@
 //!
 //! The crate does no I/O and knows nothing of what the bytes mean.
 //!
+//! # Features
+//!
+//! `timing`, off by default, exposes what the statistical timing test calls
+//! with secrets of its choice (module `timing`). Only for
+//! `cargo bench -p pir-core --features timing --bench timing`.
+//!
 //! # Example
 //!
 //! ```
@@ -58,6 +64,8 @@ mod sample;
 pub mod scan;
 pub mod server;
 pub mod setup;
+#[cfg(feature = "timing")]
+pub mod timing;
 
 #[cfg(test)]
 mod noise_tests;

@@ -31,8 +31,8 @@ impl SecretRng {
     }
 
     /// A generator whose output anyone who knows `seed` can repeat, for known
-    /// answers.
-    #[cfg(test)]
+    /// answers and timing.
+    #[cfg(any(test, feature = "timing"))]
     pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
         Self(ChaCha20Rng::from_seed(seed))
     }
@@ -43,7 +43,7 @@ impl SecretRng {
     }
 
     /// A number in `[0, bound)`, uniform up to a bias below 2^-32.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn below(&mut self, bound: u32) -> u32 {
         ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u32
     }
@@ -74,9 +74,15 @@ impl SmallSecret {
     pub(crate) fn ternary(rng: &mut SecretRng) -> Self {
         let mut values = Box::new([0i8; DEGREE]);
         for value in values.iter_mut() {
-            *value = rng.below(3) as i8 - 1;
+            *value = ternary(rng.next_u64());
         }
         Self(values)
+    }
+
+    /// Given coefficients, for timing.
+    #[cfg(feature = "timing")]
+    pub(crate) fn from_coefficients(values: &[i8; DEGREE]) -> Self {
+        Self(Box::new(*values))
     }
 
     /// χ_e: every coefficient from the discrete Gaussian of width [`SIGMA`].
@@ -148,10 +154,16 @@ const CUMULATIVE: [u64; 29] = [
     9_223_372_036_854_775_804,
 ];
 
+/// A ternary sample from 64 uniform bits, uniform up to a bias below 2^-62.
+#[inline(always)]
+pub(crate) fn ternary(bits: u64) -> i8 {
+    ((u128::from(bits) * 3) >> 64) as i8 - 1
+}
+
 /// A Gaussian sample from 64 uniform bits: the top bit is the sign, the rest
 /// is looked up by comparing with the whole table.
 #[inline(always)]
-fn gaussian(bits: u64) -> i8 {
+pub(crate) fn gaussian(bits: u64) -> i8 {
     let uniform = bits & (u64::MAX >> 1);
     let mut magnitude = 0u64;
     for threshold in CUMULATIVE {
@@ -180,6 +192,14 @@ mod tests {
         let tails = CUMULATIVE[25..].iter().map(|entry| (1 << 63) - entry);
         assert_eq!(tails.collect::<Vec<u64>>(), [11_488, 857, 58, 4]);
         assert!(CUMULATIVE.is_sorted());
+    }
+
+    #[test]
+    fn ternary_picks_the_third_of_its_bits() {
+        let third = u64::MAX / 3;
+        assert_eq!((ternary(0), ternary(third)), (-1, -1));
+        assert_eq!((ternary(third + 1), ternary(2 * third)), (0, 0));
+        assert_eq!((ternary(2 * third + 1), ternary(u64::MAX)), (1, 1));
     }
 
     #[test]
