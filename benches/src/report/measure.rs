@@ -147,14 +147,14 @@ impl Bench<'_> {
     /// Checks, then times all batch sizes on the current pool.
     fn passes(&self, threads: usize, passes: &mut Vec<Pass>) -> Result<()> {
         let params = self.database.params();
-        let label = format!("{} MiB, {threads} threads", params.database_bytes() >> 20);
+        let label = format!("{} MiB, threads: {threads}", params.database_bytes() >> 20);
         eprintln!("{label}: checking answers");
         for &batch in &self.options.batches {
             fixture::check(self.database, self.preprocessed, &self.columns(batch))?;
         }
         let mut before = bandwidth::read_bytes_per_second(self.bytes, READS);
         for &batch in &self.options.batches {
-            eprintln!("{label}: {batch} queries a pass");
+            eprintln!("{label}, queries a pass: {batch}");
             let (queries, _) = fixture::queries(params, &self.columns(batch))?;
             let times = self.times(&queries)?;
             let after = bandwidth::read_bytes_per_second(self.bytes, READS);

@@ -123,7 +123,7 @@ fn rest(out: &mut String, sizes: &[SizeReport]) -> std::fmt::Result {
     line("query, ms", &|s| spread(s.query_ms))?;
     line("decryption, ms", &|s| spread(s.decrypt_ms))?;
     line("cheapest pass", &|s| {
-        format!("{} queries, {} threads", s.cost.batch, s.cost.threads)
+        format!("queries: {}, threads: {}", s.cost.batch, s.cost.threads)
     })?;
     line("core-seconds a lookup", &|s| {
         format!("{:.4}", s.cost.core_seconds_per_lookup)
@@ -141,18 +141,19 @@ fn published(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "## Published by others, not measured here\n")?;
     writeln!(
         out,
-        "| scheme | database | upload + answer, kB | hint, kB | server, ms, one thread |"
+        "| scheme | database | upload + answer, kB | hint, kB | server, ms, one thread | source |"
     )?;
-    writeln!(out, "|---|---|--:|--:|--:|")?;
+    writeln!(out, "|---|---|--:|--:|--:|---|")?;
     for point in &report.published {
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             point.scheme,
             super::record::mib_label(point.database_mib),
             point.communication_kb,
             point.hint_kb.map_or("none".to_owned(), |kb| kb.to_string()),
             point.server_ms,
+            point.source,
         )?;
     }
     Ok(())
