@@ -3,7 +3,7 @@
 //!
 //! | part | where |
 //! |---|---|
-//! | one size: passes, set-up, client | [`measure`] |
+//! | one size: passes, set-up, client | [`mod@measure`] |
 //! | processor, caches, memory, load | [`machine`] |
 //! | what others have published | [`published`] |
 //! | figures with their units, and the files | [`record`] |
