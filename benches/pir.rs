@@ -9,6 +9,7 @@ use pir_core::database::DatabaseView;
 use pir_core::packing::{self, PackingView};
 use pir_core::params::{Params, plan};
 use pir_core::query::Batch;
+use pir_core::ring::DEGREE;
 use pir_core::scan;
 use pir_core::setup::{self, Preprocessed, Setup, Workspace};
 
@@ -56,6 +57,7 @@ fn stages(criterion: &mut Criterion, view: DatabaseView<'_>) {
     let params = view.params();
     let setup = Setup::new(view, &fixture::crs_seed());
     let mut workspace = Workspace::new();
+    let mut kept = vec![[0; DEGREE]; DEGREE];
     let mut packing = vec![0; params.costs().packing_bytes / params.groups() / 4];
     let mut group = criterion.benchmark_group("set-up of a group");
     group.sample_size(10);
@@ -63,7 +65,11 @@ fn stages(criterion: &mut Criterion, view: DatabaseView<'_>) {
         (params.database_bytes() / params.groups()) as u64,
     ));
     group.bench_function("hint: row masks", |bencher| {
-        bencher.iter(|| setup.row_masks(0, &mut workspace).expect("uniform rows"));
+        bencher.iter(|| {
+            setup
+                .row_masks(0, &mut kept, &mut workspace)
+                .expect("uniform rows");
+        });
     });
     group.bench_function("aggregation and collapse", |bencher| {
         bencher.iter(|| setup.collapse(&mut workspace, &mut packing));

@@ -7,33 +7,63 @@ use pir_core::crs::CrsSeed;
 use pir_core::database::DatabaseView;
 use pir_core::params::Params;
 use pir_core::query::Query;
-use pir_core::setup::Preprocessed;
+use pir_core::setup::{PackingMatrices, Preprocessed};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+/// Bytes that are filled at a time.
+const CHUNK: usize = 1 << 20;
+
 /// `length` uniform bytes, the same on every run, filled on the current rayon
-/// pool.
-///
-/// Anonymous memory in huge pages where the system has them: with small ones
-/// a scan measures the page tables too.
+/// pool, in huge pages where the system has them: with small ones a scan
+/// measures the page tables too.
 ///
 /// # Errors
 ///
 /// If there is not so much memory.
 pub fn uniform_bytes(length: usize) -> Result<MmapMut> {
-    let mut bytes =
+    let mut bytes = huge_pages(length)?;
+    let chunks = bytes.par_chunks_mut(CHUNK).enumerate();
+    chunks.for_each(|(index, chunk)| fill(index, chunk));
+    Ok(bytes)
+}
+
+/// The same bytes again in pieces, for those who changed them.
+pub fn pieces(length: usize) -> impl Iterator<Item = Result<Vec<u8>, anyhow::Error>> {
+    (0..length)
+        .step_by(CHUNK)
+        .enumerate()
+        .map(move |(index, start)| {
+            let mut piece = vec![0; CHUNK.min(length - start)];
+            fill(index, &mut piece);
+            Ok(piece)
+        })
+}
+
+fn fill(index: usize, chunk: &mut [u8]) {
+    ChaCha8Rng::seed_from_u64(index as u64).fill_bytes(chunk);
+}
+
+/// A copy of packing matrices in huge pages.
+///
+/// # Errors
+///
+/// If there is not so much memory.
+pub fn in_huge_pages(matrices: &PackingMatrices) -> Result<MmapMut> {
+    let content: &[u8] = bytemuck::cast_slice(matrices.as_slice());
+    let mut bytes = huge_pages(content.len())?;
+    bytes.copy_from_slice(content);
+    Ok(bytes)
+}
+
+fn huge_pages(length: usize) -> Result<MmapMut> {
+    let bytes =
         MmapMut::map_anon(length).with_context(|| format!("can't get {length} bytes of memory"))?;
     #[cfg(target_os = "linux")]
     if let Err(error) = bytes.advise(memmap2::Advice::HugePage) {
         eprintln!("no huge pages, speeds will be lower: {error}");
     }
-    bytes
-        .par_chunks_mut(1 << 20)
-        .enumerate()
-        .for_each(|(chunk, bytes)| {
-            ChaCha8Rng::seed_from_u64(chunk as u64).fill_bytes(bytes);
-        });
     Ok(bytes)
 }
 

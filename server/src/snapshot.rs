@@ -7,12 +7,13 @@ pub mod inspect;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use pir_core::Backend;
 use pir_core::database::DatabaseView;
 use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
 use pir_core::query::Query;
-use pir_core::server::Server;
+use pir_core::server::{Server, Workspace};
 use protocol::cose::VerifyingKey;
 use protocol::hint::{HintError, SnapshotHint};
 use protocol::manifest::{Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
@@ -43,6 +44,8 @@ pub struct Snapshot {
     hint: Range<usize>,
     database: Range<usize>,
     packing: Range<usize>,
+    /// Of the pass that runs; there is one at a time.
+    workspace: Mutex<Workspace>,
 }
 
 /// What the builder noted about a snapshot, for operators.
@@ -214,6 +217,7 @@ impl Snapshot {
             hint,
             database,
             packing,
+            workspace: Mutex::default(),
         })
     }
 
@@ -272,7 +276,13 @@ impl Snapshot {
     fn answer_batch(&self, queries: &[Query]) -> Result<Vec<Vec<u8>>, Fault> {
         let view = DatabaseView::new(&self.params, self.database())?;
         let packing = packing(&self.file.bytes()[self.packing.clone()])?;
-        let answers = Server::with_backend(view, packing, self.backend)?.answer(queries)?;
+        let server = Server::with_backend(view, packing, self.backend)?;
+        // Every pass overwrites what the one before left.
+        let mut workspace = self
+            .workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let answers = server.answer_with(&mut workspace, queries)?;
         Ok(answers.iter().map(|answer| answer.encode()).collect())
     }
 }

@@ -14,9 +14,10 @@ use pir_core::answer::Answer;
 use pir_core::database::DatabaseView;
 use pir_core::params::{Params, plan};
 use pir_core::query::{MAX_BATCH, Query};
-use pir_core::server::Server;
+use pir_core::server::{Server, Workspace};
 use pir_core::setup::{self, Preprocessed};
 use server::scheduler::{Engine, Limits, Scheduler};
+use server::senders::SenderIndex;
 
 /// Compare lone queries, one client at a time and many at once.
 ///
@@ -50,6 +51,8 @@ struct Database {
     params: Params,
     bytes: MmapMut,
     preprocessed: Preprocessed,
+    packing: MmapMut,
+    workspace: Mutex<Workspace>,
     passes: Mutex<BTreeMap<usize, usize>>,
 }
 
@@ -62,14 +65,21 @@ impl Database {
         Ok(Self {
             params,
             bytes,
+            packing: fixture::in_huge_pages(&preprocessed.packing)?,
             preprocessed,
+            workspace: Mutex::default(),
             passes: Mutex::default(),
         })
     }
 
     fn pass(&self, queries: &[Query]) -> Result<Vec<Answer>, pir_core::Error> {
         let view = DatabaseView::new(&self.params, &self.bytes)?;
-        Server::new(view, self.preprocessed.packing.as_slice())?.answer(queries)
+        let server = Server::new(view, bytemuck::cast_slice(&self.packing))?;
+        let mut workspace = self
+            .workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(server.answer_with(&mut workspace, queries)?.to_vec())
     }
 
     /// Passes by their number of queries since the last call.
@@ -99,16 +109,17 @@ struct Bench {
 }
 
 impl Bench {
-    /// Has one query answered: the only call of the scheduler.
-    async fn answer(&self, query: Query) -> Result<Answer> {
-        let answer = self.scheduler.answer(Arc::clone(&self.database), query);
-        Ok(answer.await?)
+    /// Has one query of a client answered, each client being a sender.
+    async fn answer(&self, client: usize, query: Query) -> Result<Answer> {
+        let sender = SenderIndex::from(client as u32);
+        let database = Arc::clone(&self.database);
+        Ok(self.scheduler.answer(sender, database, query).await?)
     }
 
     /// One lookup of a client.
     async fn ask(&self, client: usize) -> Result<Answer> {
-        self.answer(self.queries[client % self.queries.len()].clone())
-            .await
+        let query = self.queries[client % self.queries.len()].clone();
+        self.answer(client, query).await
     }
 
     /// Latencies of a lone query past the scheduler and through it, in turns.
@@ -156,9 +167,10 @@ impl Bench {
         let (queries, pending) = fixture::queries(&database.params, columns)?;
         let asked: Vec<_> = queries
             .into_iter()
-            .map(|query| {
+            .enumerate()
+            .map(|(client, query)| {
                 let bench = Arc::clone(self);
-                tokio::spawn(async move { bench.answer(query).await })
+                tokio::spawn(async move { bench.answer(client, query).await })
             })
             .collect();
         let view = DatabaseView::new(&database.params, &database.bytes)?;
@@ -186,12 +198,14 @@ async fn main() -> Result<()> {
     let limits = Limits {
         max_batch: args.max_batch as usize,
         queue_length: clients.max(columns.len()),
+        per_sender: 1,
         deadline: Duration::from_secs(60),
     };
     let bench = Arc::new(Bench {
         queries: fixture::queries(&database.params, &columns)?.0,
         database: Arc::new(database),
-        scheduler: Scheduler::start(limits).context("can't start the scheduler")?,
+        scheduler: Scheduler::start(limits, args.threads as usize)
+            .context("can't start the scheduler")?,
     });
     eprintln!("checking answers");
     bench.check(&columns).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use pir_core::Backend;
 use pir_core::answer::Answer;
 use pir_core::client::{Client, ColumnIndex};
@@ -10,13 +10,14 @@ use pir_core::database::DatabaseView;
 use pir_core::packing::{self, PackingView};
 use pir_core::params::{Params, plan};
 use pir_core::query::{Batch, Query};
-use pir_core::server::Server;
-use pir_core::setup::{self, Preprocessed};
-use pir_core::{Error, scan};
+use pir_core::ring::DEGREE;
+use pir_core::server::{Server, Workspace};
+use pir_core::setup::{self, Changes, Preprocessed};
+use pir_core::{Error, database, scan};
 use rayon::ThreadPool;
 
 use super::machine;
-use super::record::{Cost, Pass, Setup, SizeReport};
+use super::record::{Cost, Pass, Setup, SizeReport, Update};
 use crate::spread::Spread;
 use crate::{bandwidth, fixture};
 
@@ -53,13 +54,16 @@ pub fn measure(mib: u64, options: &Options) -> Result<SizeReport> {
     let one_thread = pool(1)?;
 
     machine::reset_peak_rss()?;
-    let bytes = fixture::uniform_bytes(params.database_bytes())?;
+    let mut bytes = fixture::uniform_bytes(params.database_bytes())?;
     let database = DatabaseView::new(&params, &bytes)?;
     eprintln!("{mib} MiB: set-up");
     let (preprocessed, setup) = one_thread.install(|| set_up(database))?;
+    // Read in place of those of set-up, as the server does: in huge pages.
+    let packing = fixture::in_huge_pages(&preprocessed.packing)?;
     let bench = Bench {
         database,
         bytes: &bytes,
+        packing: bytemuck::cast_slice(&packing),
         preprocessed: &preprocessed,
         options,
     };
@@ -69,6 +73,9 @@ pub fn measure(mib: u64, options: &Options) -> Result<SizeReport> {
     }
     eprintln!("{mib} MiB: client");
     let (query_ms, decrypt_ms) = one_thread.install(|| bench.client())?;
+    eprintln!("{mib} MiB: update");
+    drop(packing);
+    let update = one_thread.install(|| update(&params, &mut bytes, preprocessed))?;
 
     let (costs, widths) = (params.costs(), params.widths());
     Ok(SizeReport {
@@ -81,6 +88,10 @@ pub fn measure(mib: u64, options: &Options) -> Result<SizeReport> {
         answer_bytes: costs.answer_bytes,
         hint_bytes: costs.hint_bytes,
         failure_log2: params.failure_log2(),
+        update: Update {
+            to_full: setup.total_s / update.update_s,
+            ..update
+        },
         setup,
         query_ms,
         decrypt_ms,
@@ -120,12 +131,13 @@ fn stages(database: DatabaseView<'_>) -> Result<(f64, f64)> {
     let params = database.params();
     let setup = setup::Setup::new(database, &fixture::crs_seed());
     let mut workspace = setup::Workspace::new();
+    let mut kept = vec![[0; DEGREE]; DEGREE];
     let share = params.costs().packing_bytes / params.groups() / size_of::<u32>();
     let mut packing = vec![0; share];
     let (mut row_masks, mut collapse) = (Vec::new(), Vec::new());
     for group in 0..params.groups().min(STAGE_GROUPS) {
         let start = Instant::now();
-        setup.row_masks(group, &mut workspace)?;
+        setup.row_masks(group, &mut kept, &mut workspace)?;
         row_masks.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         std::hint::black_box(setup.collapse(&mut workspace, &mut packing));
@@ -135,10 +147,40 @@ fn stages(database: DatabaseView<'_>) -> Result<(f64, f64)> {
     Ok((all(row_masks), all(collapse)))
 }
 
+/// Gives one bucket in a thousand another content and brings the set-up up to
+/// date; checks an answer from a bucket that changed and one that didn't.
+fn update(params: &Params, bytes: &mut [u8], earlier: Preprocessed) -> Result<Update> {
+    let changed = (params.columns() / 1000).max(1);
+    for index in 0..changed {
+        let column = index * params.columns() / changed;
+        let start = column * params.rows() % (bytes.len() - params.rows());
+        // Bytes of somewhere else in the database, so uniform ones.
+        let content = bytes[start..start + params.rows()].to_vec();
+        database::write_columns(params, bytes, column, &content)?;
+    }
+    let view = DatabaseView::new(params, bytes)?;
+    let start = Instant::now();
+    let pieces = fixture::pieces(params.database_bytes());
+    let changes = Changes::since(&view, pieces)?.context("too many changes")?;
+    let compare_s = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let updated = setup::update(earlier, &changes, &view, &fixture::crs_seed(), &|_| ())?;
+    let update_s = start.elapsed().as_secs_f64();
+    fixture::check(view, &updated, &[0, 1, params.columns() as u32 - 1])?;
+    Ok(Update {
+        buckets: changed,
+        digits: changes.digits(),
+        compare_s,
+        update_s,
+        to_full: f64::NAN,
+    })
+}
+
 /// A database that has been set up.
 struct Bench<'a> {
     database: DatabaseView<'a>,
     bytes: &'a [u8],
+    packing: &'a [u32],
     preprocessed: &'a Preprocessed,
     options: &'a Options,
 }
@@ -174,14 +216,17 @@ impl Bench<'_> {
     fn times(&self, queries: &[Query]) -> Result<Times> {
         let params = self.database.params();
         let (backend, rounds) = (Backend::detect(), self.options.rounds);
-        let packing = self.preprocessed.packing.as_slice();
-        let matrices = PackingView::new(params, packing)?;
-        let server = Server::new(self.database, packing)?;
+        let matrices = PackingView::new(params, self.packing)?;
+        let server = Server::new(self.database, self.packing)?;
         let batch = Batch::new(params, queries)?;
+        let mut workspace = Workspace::default();
+        server.answer_with(&mut workspace, queries)?;
         Ok(Times {
             scan: Spread::seconds(rounds, || scan::scan(backend, &self.database, batch)),
             packing: Spread::seconds(rounds, || packing::pack(backend, matrices, batch)),
-            pass: Spread::seconds(rounds, || server.answer(queries)),
+            pass: Spread::seconds(rounds, || {
+                server.answer_with(&mut workspace, queries).map(<[_]>::len)
+            }),
         })
     }
 

@@ -58,6 +58,8 @@ pub struct SizeReport {
     pub failure_log2: f64,
     /// Set-up on one thread.
     pub setup: Setup,
+    /// Set-up again after a small change, on one thread.
+    pub update: Update,
     /// Preparing a query, ms on one thread.
     pub query_ms: Spread,
     /// Decrypting an answer, ms on one thread.
@@ -83,6 +85,22 @@ pub struct Setup {
     pub peak_rss_bytes: u64,
     /// The same over what is served: database and packing matrices.
     pub peak_rss_to_served: f64,
+}
+
+/// Set-up of a database in which one bucket in a thousand changed, from that of
+/// the database before.
+#[derive(Debug, Serialize)]
+pub struct Update {
+    /// Buckets whose whole content changed.
+    pub buckets: usize,
+    /// Bytes that changed.
+    pub digits: usize,
+    /// Finding them, making the earlier database's bytes again included, seconds.
+    pub compare_s: f64,
+    /// The update, seconds.
+    pub update_s: f64,
+    /// How many updates take as long as a full set-up.
+    pub to_full: f64,
 }
 
 /// What lookups cost at the best of the measured batch sizes.

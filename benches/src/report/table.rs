@@ -120,6 +120,12 @@ fn rest(out: &mut String, sizes: &[SizeReport]) -> std::fmt::Result {
     line("peak memory of set-up, of what is served", &|s| {
         format!("{:.3}", s.setup.peak_rss_to_served)
     })?;
+    line("update, s, one bucket in a thousand changed", &|s| {
+        format!("{:.2}", s.update.update_s)
+    })?;
+    line("full set-up to update", &|s| {
+        format!("{:.1}", s.update.to_full)
+    })?;
     line("query, ms", &|s| spread(s.query_ms))?;
     line("decryption, ms", &|s| spread(s.decrypt_ms))?;
     line("cheapest pass", &|s| {
