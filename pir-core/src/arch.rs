@@ -17,6 +17,8 @@ pub enum Backend {
     Portable,
     /// AVX2.
     Avx2,
+    /// AVX2 and AVX-VNNI.
+    AvxVnni,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
     /// The same and VNNI.
@@ -25,7 +27,13 @@ pub enum Backend {
 
 impl Backend {
     /// All of them, the best last.
-    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni];
+    const ALL: [Self; 5] = [
+        Self::Portable,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+    ];
 
     /// The best backend of this machine.
     #[must_use]
@@ -38,6 +46,7 @@ impl Backend {
         Self::ALL.into_iter().filter(|backend| match backend {
             Self::Portable => true,
             Self::Avx2 => Avx2::detect().is_some(),
+            Self::AvxVnni => AvxVnni::detect().is_some(),
             Self::Avx512 => Avx512::detect().is_some(),
             Self::Avx512Vnni => Avx512Vnni::detect().is_some(),
         })
@@ -67,6 +76,7 @@ impl Backend {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx-vnni",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512-vnni",
         }
@@ -119,6 +129,8 @@ macro_rules! proofs {
 proofs! {
     /// Proof of AVX2.
     Avx2: ["avx2"];
+    /// Proof of AVX2 and AVX-VNNI.
+    AvxVnni: ["avx2" "avxvnni"];
     /// Proof of AVX-512 F, BW, DQ and VL.
     Avx512: ["avx512f" "avx512bw" "avx512dq" "avx512vl"];
     /// Proof of AVX-512 F, BW, DQ, VL and VNNI.

@@ -355,7 +355,7 @@ fn rotations(
             }
         }
         #[cfg(target_arch = "x86_64")]
-        Backend::Avx2 => {
+        Backend::Avx2 | Backend::AvxVnni => {
             if let Some(proof) = Avx2::detect() {
                 return avx2::Kernel(proof).add_products(tiles, slices, sums);
             }

@@ -12,12 +12,14 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 mod portable;
 mod tile;
 
 use rayon::prelude::*;
 
-use crate::arch::{Avx2, Avx512, Avx512Vnni, Backend};
+use crate::arch::{Avx2, Avx512, Avx512Vnni, AvxVnni, Backend};
 use crate::database::DatabaseView;
 use crate::query::{Batch, Query};
 use crate::ring::DEGREE;
@@ -84,11 +86,13 @@ impl Workspace {
             batch.params(),
             "queries for another database"
         );
+        #[cfg(target_arch = "x86_64")]
+        let three_limbs = batch.params().widths().query <= 24;
         match backend {
             #[cfg(target_arch = "x86_64")]
             Backend::Avx512Vnni => {
                 if let Some(proof) = Avx512Vnni::detect() {
-                    return if batch.params().widths().query <= 24 {
+                    return if three_limbs {
                         self.run(avx512_vnni::Kernel::<3>(proof), database, batch)
                     } else {
                         self.run(avx512_vnni::Kernel::<4>(proof), database, batch)
@@ -99,6 +103,16 @@ impl Workspace {
             Backend::Avx512 => {
                 if let Some(proof) = Avx512::detect() {
                     return self.run(avx512::Kernel(proof), database, batch);
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Backend::AvxVnni => {
+                if let Some(proof) = AvxVnni::detect() {
+                    return if three_limbs {
+                        self.run(avx_vnni::Kernel::<3>(proof), database, batch)
+                    } else {
+                        self.run(avx_vnni::Kernel::<4>(proof), database, batch)
+                    };
                 }
             }
             #[cfg(target_arch = "x86_64")]

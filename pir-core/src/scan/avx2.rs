@@ -96,15 +96,19 @@ impl Lanes<2> for Vectors {
     #[inline(always)]
     fn total([low, high]: [__m256i; 2]) -> u32 {
         // SAFETY: AVX2 as above.
-        unsafe {
-            let sums = _mm256_add_epi32(low, _mm256_slli_epi32::<16>(high));
-            let sums = _mm_add_epi32(
-                _mm256_castsi256_si128(sums),
-                _mm256_extracti128_si256::<1>(sums),
-            );
-            let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
-            let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums));
-            _mm_cvtsi128_si32(sums) as u32
-        }
+        unsafe { horizontal_sum(_mm256_add_epi32(low, _mm256_slli_epi32::<16>(high))) }
     }
+}
+
+/// The sum of eight lanes, mod 2^32.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn horizontal_sum(sums: __m256i) -> u32 {
+    let sums = _mm_add_epi32(
+        _mm256_castsi256_si128(sums),
+        _mm256_extracti128_si256::<1>(sums),
+    );
+    let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
+    let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums));
+    _mm_cvtsi128_si32(sums) as u32
 }

@@ -17,21 +17,32 @@ pub(super) struct Kernel<const LIMBS: usize>(pub(super) Avx512Vnni);
 impl<const LIMBS: usize> super::Kernel for Kernel<LIMBS> {
     const LINES: usize = DEGREE / LINE * LIMBS;
 
-    /// For each 64 columns a line a limb, from the least significant on.
     fn encode(self, elements: &[u32; DEGREE], lines: &mut [Line]) {
-        let groups = lines.chunks_exact_mut(LIMBS);
-        for (lines, elements) in groups.zip(elements.chunks_exact(LINE)) {
-            for (limb, line) in lines.iter_mut().enumerate() {
-                for (byte, element) in line.0.iter_mut().zip(elements) {
-                    *byte = (element >> (8 * limb)) as u8;
-                }
-            }
-        }
+        encode_bytes(elements, lines, LINE, LIMBS);
     }
 
     fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
         // SAFETY: `self.0` shows that the enabled features are there.
         unsafe { add_block::<LIMBS>(rows, lines, queries, products) }
+    }
+}
+
+/// Writes each `step` elements as `limbs` runs of bytes, from the least
+/// significant on; a step starts with a line.
+pub(super) fn encode_bytes(
+    elements: &[u32; DEGREE],
+    lines: &mut [Line],
+    step: usize,
+    limbs: usize,
+) {
+    let groups = lines.chunks_exact_mut((step * limbs).div_ceil(LINE));
+    for (lines, elements) in groups.zip(elements.chunks_exact(step)) {
+        for limb in 0..limbs {
+            for (index, element) in elements.iter().enumerate() {
+                let byte = limb * step + index;
+                lines[byte / LINE].0[byte % LINE] = (element >> (8 * limb)) as u8;
+            }
+        }
     }
 }
 

@@ -28,9 +28,11 @@ fn expected(row: &[u8], elements: &[u32], bits: u32) -> u32 {
     sum.rem_euclid(1 << bits) as u32
 }
 
-fn check(columns: usize, batch: usize, fill: Option<(u8, u32)>) {
-    let params = Params::new(columns, 2048).unwrap();
-    let bits = params.widths().query;
+/// Databases of 2048 rows, k-bit elements.
+fn check(columns: usize, bits: u32, batch: usize, fill: Option<(u8, u32)>) {
+    let mut widths = Params::new(columns, 2048).unwrap().widths();
+    widths.query = bits;
+    let params = Params::with_widths(columns, 2048, widths).unwrap();
     let mut rng = SecretRng::from_seed([batch as u8; 32]);
     let bytes: Vec<u8> = (0..params.database_bytes())
         .map(|_| fill.map_or_else(|| rng.below(256) as u8, |(digit, _)| digit))
@@ -67,27 +69,27 @@ fn check(columns: usize, batch: usize, fill: Option<(u8, u32)>) {
 #[test]
 fn kernels_equal_the_definition_on_all_batch_sizes() {
     for batch in 1..=MAX_BATCH {
-        check(2048, batch, None);
+        check(2048, 24 + batch as u32 % 7, batch, None);
     }
 }
 
 #[test]
-fn kernels_equal_the_definition_with_three_and_four_limbs() {
-    let limbs = |columns| {
-        Params::new(columns, 2048)
-            .unwrap()
-            .widths()
-            .query
-            .div_ceil(8)
-    };
-    assert_eq!((limbs(2048), limbs(18 * 2048)), (3, 4));
-    check(18 * 2048, 1, None);
-    check(18 * 2048, 3, None);
+fn kernels_equal_the_definition_on_all_widths_and_several_blocks() {
+    for bits in 24..=30 {
+        check(3 * 2048, bits, 1, None);
+        check(2 * 2048, bits, 4, None);
+    }
 }
 
 #[test]
 fn kernels_are_exact_on_extreme_values() {
-    for fill in [(0x80, u32::MAX), (0x7f, u32::MAX), (0xff, 1), (0, u32::MAX)] {
-        check(3 * 2048, 2, Some(fill));
+    for fill in [
+        (0x80, u32::MAX),
+        (0x7f, u32::MAX),
+        (0xff, 1),
+        (0x7f, 0x3fff_8000),
+    ] {
+        check(2 * 2048, 24, 2, Some(fill));
+        check(2 * 2048, 30, 3, Some(fill));
     }
 }
