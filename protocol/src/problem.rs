@@ -37,7 +37,7 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// The query is for another parameter set or shape than the snapshot's.
     UnprocessableQuery,
-    /// The sender's quota is used up; see [`Problem::retry_after`].
+    /// The sender asks too much at once; see [`Problem::retry_after`].
     TooManyRequests,
     /// The fault is the server's.
     Internal,
@@ -184,7 +184,7 @@ impl ProblemType {
             ),
             Self::TooManyRequests => (
                 "urn:sotto:problem:too-many-requests",
-                "The sender's quota is used up",
+                "The sender asks too much at once",
                 429,
             ),
             Self::Internal => ("urn:sotto:problem:internal", "The server failed", 500),
