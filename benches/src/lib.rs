@@ -1,5 +1,6 @@
 //! Fixtures, machine measurements and the report that the benchmarks share.
 
+pub mod arithmetic;
 pub mod bandwidth;
 pub mod fixture;
 pub mod report;

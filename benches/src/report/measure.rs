@@ -19,7 +19,7 @@ use rayon::ThreadPool;
 use super::machine;
 use super::record::{Cost, Pass, Setup, SizeReport, Update};
 use crate::spread::Spread;
-use crate::{bandwidth, fixture};
+use crate::{arithmetic, bandwidth, fixture};
 
 /// What is measured at each size.
 #[derive(Clone, Debug)]
@@ -222,6 +222,7 @@ impl Bench<'_> {
         let mut workspace = Workspace::default();
         server.answer_with(&mut workspace, queries)?;
         Ok(Times {
+            limit: arithmetic::limit_bytes_per_second(READS),
             scan: Spread::seconds(rounds, || scan::scan(backend, &self.database, batch)),
             packing: Spread::seconds(rounds, || packing::pack(backend, matrices, batch)),
             pass: Spread::seconds(rounds, || {
@@ -268,6 +269,8 @@ impl Bench<'_> {
 
 /// Seconds of passes with one number of queries.
 struct Times {
+    /// The scan's arithmetic limit, bytes a second.
+    limit: Option<f64>,
     scan: Spread,
     packing: Spread,
     pass: Spread,
@@ -288,6 +291,8 @@ impl Times {
             read_gbps,
             scan_gbps,
             scan_to_read: scan_gbps.median / read_gbps,
+            limit_gbps: self.limit.map(|limit| limit / 1e9),
+            scan_to_limit: self.limit.map(|limit| scan_gbps.median * 1e9 / limit),
             packing_gbps,
             packing_to_read: packing_gbps.median / read_gbps,
             pass_ms: self.pass.times(1e3),

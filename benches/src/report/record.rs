@@ -135,6 +135,11 @@ pub struct Pass {
     pub scan_gbps: Spread,
     /// Its median to the read bandwidth.
     pub scan_to_read: f64,
+    /// What multiplications and additions alone allow the scan, measured next to
+    /// it, effective GB/s.
+    pub limit_gbps: Option<f64>,
+    /// The scan's median to that.
+    pub scan_to_limit: Option<f64>,
     /// Packing, effective GB/s.
     pub packing_gbps: Spread,
     /// Its median to the read bandwidth.

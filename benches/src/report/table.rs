@@ -56,9 +56,12 @@ fn passes(out: &mut String, sizes: &[SizeReport]) -> std::fmt::Result {
     writeln!(out, "## Passes\n")?;
     writeln!(
         out,
-        "| database | threads | queries | read GB/s | scan GB/s | to read | packing GB/s | to read | pass ms | pass GB/s | to read | lookups/s |"
+        "| database | threads | queries | read GB/s | scan GB/s | to read | limit GB/s | to limit | packing GB/s | to read | pass ms | pass GB/s | to read | lookups/s |"
     )?;
-    writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+    writeln!(
+        out,
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    )?;
     for size in sizes {
         for pass in &size.passes {
             row(out, &size.label(), pass)?;
@@ -70,12 +73,16 @@ fn passes(out: &mut String, sizes: &[SizeReport]) -> std::fmt::Result {
 fn row(out: &mut String, size: &str, pass: &Pass) -> std::fmt::Result {
     writeln!(
         out,
-        "| {size} | {} | {} | {:.1} | {} | {:.2} | {} | {:.2} | {} | {:.1} | {:.2} | {:.1} |",
+        "| {size} | {} | {} | {:.1} | {} | {:.2} | {} | {} | {} | {:.2} | {} | {:.1} | {:.2} | {:.1} |",
         pass.threads,
         pass.batch,
         pass.read_gbps,
         spread(pass.scan_gbps),
         pass.scan_to_read,
+        pass.limit_gbps
+            .map_or("—".to_owned(), |x| format!("{x:.1}")),
+        pass.scan_to_limit
+            .map_or("—".to_owned(), |x| format!("{x:.2}")),
         spread(pass.packing_gbps),
         pass.packing_to_read,
         spread(pass.pass_ms),

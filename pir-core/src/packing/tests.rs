@@ -106,7 +106,7 @@ fn check(batch: usize, largest: bool) {
 
 #[test]
 fn kernels_equal_the_definition_on_all_batch_sizes() {
-    for batch in 1..=MAX_BATCH {
+    for batch in (1..=8).chain([MAX_BATCH]) {
         check(batch, false);
     }
 }
