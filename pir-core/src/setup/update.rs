@@ -19,11 +19,8 @@ use crate::ring::{montgomery, reduce_once};
 /// Changed digits that cost about as much as the transform of a block.
 pub(super) const DIGITS_PER_BLOCK: usize = 16;
 
-/// Changes whose products a 32-bit sum holds: 2^7·255·2^15 < 2^31.
-const FOLD_EVERY: usize = 128;
-
 /// Changes that go through a row's sums together.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 8;
 
 /// τ_{-1}(A_j) by coefficients, so that every X^i times it is a window.
 pub(super) struct Shifts(Vec<Box<[i32; 2 * DEGREE]>>);
@@ -77,19 +74,18 @@ pub(super) fn row(
         row_masks::add_squares(&mut squares, database.block_rows(block, row, 1));
     }
     row_masks::check_norm(row, squares, database.params().columns())?;
-    let mut sums = [[0i32; DEGREE]; 2];
-    for changes in changes.chunks(FOLD_EVERY) {
-        for together in changes.chunks(TOGETHER) {
-            let mut differences = [0; TOGETHER];
-            let mut windows = [shifts.of(0); TOGETHER];
-            for (index, change) in together.iter().enumerate() {
-                differences[index] = i32::from(change.difference);
-                windows[index] = shifts.of(change.column);
-            }
-            add(&mut sums, &windows, &differences);
+    // At most 16 changes for each of 2^9 blocks, each product below 2^29·2^8.
+    let mut sums = [0i64; DEGREE];
+    for together in changes.chunks(TOGETHER) {
+        let mut differences = [0; TOGETHER];
+        let mut windows = [shifts.of(0); TOGETHER];
+        for (index, change) in together.iter().enumerate() {
+            differences[index] = i32::from(change.difference);
+            windows[index] = shifts.of(change.column);
         }
-        fold(kept, &mut sums);
+        add(&mut sums, &windows, &differences);
     }
+    fold(kept, &sums);
     Ok(())
 }
 
@@ -111,34 +107,28 @@ pub(super) fn group(
 }
 
 crate::arch::multiversion! {
-    /// Adds Σ δ·w to the sums of low and high 16-bit halves of w.
+    /// Adds Σ δ·w.
     fn add(
-        sums: &mut [[i32; DEGREE]; 2],
+        sums: &mut [i64; DEGREE],
         windows: &[&[i32; DEGREE]; TOGETHER],
         differences: &[i32; TOGETHER],
     ) {
-        let [low, high] = sums;
-        let [a, b, c, d] = windows;
-        for t in 0..DEGREE {
-            for (w, difference) in [a[t], b[t], c[t], d[t]].into_iter().zip(differences) {
-                let half = i32::from(w as i16);
-                low[t] += half * difference;
-                high[t] += ((w - half) >> 16) * difference;
+        for (t, sum) in sums.iter_mut().enumerate() {
+            for (window, &difference) in windows.iter().zip(differences) {
+                *sum += i64::from(window[t]) * i64::from(difference);
             }
         }
     }
 
-    /// Adds low + 2^16·high to the residues, and clears the sums.
-    fn fold(kept: &mut [u32; DEGREE], sums: &mut [[i32; DEGREE]; 2]) {
-        /// A multiple of q above 2^48, which is above every sum's size.
-        const SHIFT: i64 = (ScanPrime::MODULUS as i64) << 19;
-        let [low, high] = sums;
-        for ((kept, low), high) in kept.iter_mut().zip(low).zip(high) {
-            let sum = (i64::from(*low) + (i64::from(*high) << 16) + SHIFT) as u64;
-            let reduced = montgomery::<ScanPrime>(sum);
-            let reduced = montgomery::<ScanPrime>(u64::from(reduced) * u64::from(ScanPrime::R_SQUARED));
+    /// Adds sums below 2^50 to the residues.
+    fn fold(kept: &mut [u32; DEGREE], sums: &[i64; DEGREE]) {
+        /// A multiple of q above 2^50.
+        const SHIFT: i64 = (ScanPrime::MODULUS as i64) << 21;
+        for (kept, sum) in kept.iter_mut().zip(sums) {
+            let reduced = montgomery::<ScanPrime>((sum + SHIFT) as u64);
+            let product = u64::from(reduced) * u64::from(ScanPrime::R_SQUARED);
+            let reduced = montgomery::<ScanPrime>(product);
             *kept = reduce_once(*kept + reduced, ScanPrime::MODULUS);
-            (*low, *high) = (0, 0);
         }
     }
 }
