@@ -66,7 +66,7 @@ pub fn scan(backend: Backend, database: &DatabaseView<'_>, batch: Batch<'_>) -> 
 }
 
 /// Room for a pass, kept from one to the next.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Workspace {
     /// Encoded elements: for each block of d columns, each query's lines.
     lines: Vec<Line>,
@@ -157,7 +157,7 @@ impl Workspace {
     fn encode<K: Kernel>(&mut self, kernel: K, queries: &[Query]) {
         let blocks = queries[0].elements.len() / DEGREE;
         let length = blocks * queries.len() * K::LINES;
-        // Overwritten whole below.
+        // What is not written below is not read by the kernel either.
         self.lines.resize(length, Line([0; LINE]));
         self.lines
             .par_chunks_exact_mut(K::LINES)

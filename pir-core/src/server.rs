@@ -117,11 +117,18 @@ impl<'a> Server<'a> {
 
 /// Room for the passes of one thread that answers; grows with the first pass
 /// and is reused by those after it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Workspace {
     scan: scan::Workspace,
     packed: Packed,
     answers: Vec<Answer>,
+}
+
+/// Shows nothing of what passes left.
+impl std::fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Workspace(..)")
+    }
 }
 
 /// b_fin = Σ β'_r·X^r + ModDown(T) mod Q for one group and query, with β' the

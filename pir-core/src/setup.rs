@@ -210,8 +210,8 @@ pub fn preprocess(
 /// # Errors
 ///
 /// [`Error::RowNorm`] if a row is too far from uniform for the failure bound;
-/// [`Error::ParameterMismatch`] if the earlier set-up or the changes are for
-/// other parameters.
+/// [`Error::ParameterMismatch`], [`Error::Length`] if the earlier set-up or the
+/// changes are for other parameters.
 pub fn update(
     earlier: Preprocessed,
     changes: &Changes,
@@ -220,12 +220,15 @@ pub fn update(
     on_group: &(dyn Fn(usize) + Sync),
 ) -> Result<Preprocessed, Error> {
     let params = database.params();
-    if earlier.hint.params() != params {
+    PackingView::new(params, earlier.packing.as_slice())?;
+    if earlier.hint.params() != params
+        || earlier.row_masks.as_slice().len() != params.rows() * DEGREE
+    {
         return Err(Error::ParameterMismatch {
             what: "earlier set-up",
         });
     }
-    if changes.rows() != params.rows() {
+    if changes.params() != params {
         return Err(Error::ParameterMismatch { what: "changes" });
     }
     let setup = Setup::new(*database, seed);

@@ -277,7 +277,7 @@ impl Snapshot {
         let view = DatabaseView::new(&self.params, self.database())?;
         let packing = packing(&self.file.bytes()[self.packing.clone()])?;
         let server = Server::with_backend(view, packing, self.backend)?;
-        // Every pass overwrites what the one before left.
+        // A pass reads nothing that one before it left.
         let mut workspace = self
             .workspace
             .lock()

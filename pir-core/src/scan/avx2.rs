@@ -34,7 +34,7 @@ impl super::Kernel for Kernel {
 
     fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
         // SAFETY: `self.0` shows that the enabled feature is there.
-        unsafe { add_block(rows, lines, queries, products) }
+        unsafe { add_block(self.0, rows, lines, queries, products) }
     }
 }
 
@@ -55,9 +55,9 @@ pub(super) fn encode_wide(elements: &[u32; DEGREE], lines: &mut [Line], step: us
 }
 
 #[target_feature(enable = "avx2")]
-fn add_block(rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
+fn add_block(proof: Avx2, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
     // Two sums a row and query: twelve of sixteen registers.
-    tile::add_block::<Vectors, 2, 4, 2, 3>(rows, lines, queries, products);
+    tile::add_block::<Vectors, 2, 4, 2, 3>(proof, rows, lines, queries, products);
 }
 
 struct Vectors;
@@ -66,6 +66,7 @@ impl Lanes<2> for Vectors {
     const STEP: usize = STEP;
     const LINES: usize = LINES;
     type Vector = __m256i;
+    type Proof = Avx2;
 
     #[inline(always)]
     fn zero() -> __m256i {

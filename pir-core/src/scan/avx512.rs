@@ -28,14 +28,14 @@ impl super::Kernel for Kernel {
 
     fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
         // SAFETY: `self.0` shows that the enabled features are there.
-        unsafe { add_block(rows, lines, queries, products) }
+        unsafe { add_block(self.0, rows, lines, queries, products) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn add_block(rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
+fn add_block(proof: Avx512, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
     // Two sums a row and query: 24 of 32 registers.
-    tile::add_block::<Vectors, 2, 4, 4, 3>(rows, lines, queries, products);
+    tile::add_block::<Vectors, 2, 4, 4, 3>(proof, rows, lines, queries, products);
 }
 
 struct Vectors;
@@ -44,6 +44,7 @@ impl Lanes<2> for Vectors {
     const STEP: usize = STEP;
     const LINES: usize = LINES;
     type Vector = __m512i;
+    type Proof = Avx512;
 
     #[inline(always)]
     fn zero() -> __m512i {

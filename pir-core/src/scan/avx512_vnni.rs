@@ -23,7 +23,7 @@ impl<const LIMBS: usize> super::Kernel for Kernel<LIMBS> {
 
     fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
         // SAFETY: `self.0` shows that the enabled features are there.
-        unsafe { add_block::<LIMBS>(rows, lines, queries, products) }
+        unsafe { add_block::<LIMBS>(self.0, rows, lines, queries, products) }
     }
 }
 
@@ -48,13 +48,14 @@ pub(super) fn encode_bytes(
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn add_block<const LIMBS: usize>(
+    proof: Avx512Vnni,
     rows: &[u8],
     lines: &[Line],
     queries: usize,
     products: &mut [u32],
 ) {
     // A sum a limb, row and query: 24 of 32 registers with four limbs.
-    tile::add_block::<Vectors<LIMBS>, LIMBS, 4, 3, 2>(rows, lines, queries, products);
+    tile::add_block::<Vectors<LIMBS>, LIMBS, 4, 3, 2>(proof, rows, lines, queries, products);
 }
 
 struct Vectors<const LIMBS: usize>;
@@ -63,6 +64,7 @@ impl<const LIMBS: usize> Lanes<LIMBS> for Vectors<LIMBS> {
     const STEP: usize = LINE;
     const LINES: usize = LIMBS;
     type Vector = __m512i;
+    type Proof = Avx512Vnni;
 
     #[inline(always)]
     fn zero() -> __m512i {

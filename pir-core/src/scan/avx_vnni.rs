@@ -32,19 +32,20 @@ impl<const LIMBS: usize> super::Kernel for Kernel<LIMBS> {
 
     fn add_block(self, rows: &[u8], lines: &[Line], queries: usize, products: &mut [u32]) {
         // SAFETY: `self.0` shows that the enabled features are there.
-        unsafe { add_block::<LIMBS>(rows, lines, queries, products) }
+        unsafe { add_block::<LIMBS>(self.0, rows, lines, queries, products) }
     }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
 fn add_block<const LIMBS: usize>(
+    proof: AvxVnni,
     rows: &[u8],
     lines: &[Line],
     queries: usize,
     products: &mut [u32],
 ) {
     // A sum a limb and row: twelve of sixteen registers with four limbs.
-    tile::add_block::<Vectors<LIMBS>, LIMBS, 2, 3, 1>(rows, lines, queries, products);
+    tile::add_block::<Vectors<LIMBS>, LIMBS, 2, 3, 1>(proof, rows, lines, queries, products);
 }
 
 struct Vectors<const LIMBS: usize>;
@@ -53,6 +54,7 @@ impl<const LIMBS: usize> Lanes<LIMBS> for Vectors<LIMBS> {
     const STEP: usize = STEP;
     const LINES: usize = LINES;
     type Vector = __m256i;
+    type Proof = AvxVnni;
 
     #[inline(always)]
     fn zero() -> __m256i {

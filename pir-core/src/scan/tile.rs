@@ -24,6 +24,8 @@ pub(super) trait Lanes<const LIMBS: usize> {
     const LINES: usize;
     /// Digits, limbs or sums.
     type Vector: Copy;
+    /// Shows that the machine has the instructions.
+    type Proof;
 
     /// Sums of nothing.
     fn zero() -> Self::Vector;
@@ -47,6 +49,7 @@ pub(super) fn add_block<
     const ROWS: usize,
     const QUERIES: usize,
 >(
+    _proof: L::Proof,
     rows: &[u8],
     lines: &[Line],
     queries: usize,

@@ -101,6 +101,31 @@ fn one_pass_takes_as_many_queries_as_it_says() {
     assert!(matches!(server.answer(&many), Err(Error::BatchSize { .. })));
 }
 
+/// What an earlier pass left, larger, of another shape or on another backend,
+/// doesn't show in a later one.
+#[test]
+fn a_used_workspace_gives_the_answers_of_a_fresh_one() {
+    let fixtures = [Fixture::new(2 * 2048, 2 * 2048), Fixture::new(2048, 2048)];
+    let mut workspace = Workspace::default();
+    for backend in Backend::available().chain(Backend::available()) {
+        for (fixture, counts) in fixtures.iter().zip([[5, 1], [16, 2]]) {
+            let client = Client::new(&fixture.params, &fixture.seed);
+            for count in counts {
+                let queries: Vec<Query> = (0..count)
+                    .map(|column| {
+                        let query = client.prepare(ColumnIndex::from(column * 100)).unwrap();
+                        Query::decode(&fixture.params, query.send().0.as_bytes()).unwrap()
+                    })
+                    .collect();
+                let server = fixture.server(backend);
+                let fresh = server.answer(&queries).unwrap();
+                let used = server.answer_with(&mut workspace, &queries).unwrap();
+                assert!(fresh == used, "{backend}, {count} queries");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_query_of_another_shape_is_refused() {
     let fixture = Fixture::new(2048, 2048);

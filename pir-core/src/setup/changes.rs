@@ -5,15 +5,17 @@ use rayon::prelude::*;
 use super::update::DIGITS_PER_BLOCK;
 use crate::Error;
 use crate::database::DatabaseView;
+use crate::params::Params;
 use crate::ring::DEGREE;
 
-/// One digit in so many may differ: where the transform of a block of d digits
-/// costs about as much as the changes do one by one.
-const MOST: usize = DEGREE / DIGITS_PER_BLOCK;
+/// One digit in so many may differ: a quarter of where the transform of a block
+/// of d digits costs about as much as the changes do one by one.
+const MOST: usize = 4 * DEGREE / DIGITS_PER_BLOCK;
 
 /// The digits of a database that differ from those of an earlier one, by row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Changes {
+    params: Params,
     /// Where the changes of each row begin, and after the last row their end.
     starts: Vec<usize>,
     changes: Vec<Change>,
@@ -31,9 +33,9 @@ impl Changes {
     /// piece by piece in the order of [`crate::database`]; a piece is a whole
     /// number of rows of a block, d bytes each.
     ///
-    /// `None` if more than one digit in 128 differs: a full set-up then takes
-    /// no longer. Runs on the current rayon pool; needs 24 bytes of memory for
-    /// each digit that differs.
+    /// `None` if more than one digit in 512 differs: an update then gains
+    /// little. Runs on the current rayon pool; needs about 36 bytes of memory for
+    /// each digit that differs, so at most a fourteenth of the database.
     ///
     /// # Errors
     ///
@@ -55,6 +57,16 @@ impl Changes {
                 return Err(wrong_length(database, done + piece.len()).into());
             }
             let first = done / DEGREE;
+            let changed = |(index, old): (usize, &[u8; DEGREE])| {
+                let (block, row) = ((first + index) / rows, (first + index) % rows);
+                let new = database.block_rows(block, row, 1);
+                differences(new, old).count()
+            };
+            // Counted before any is kept.
+            let count: usize = old.par_iter().enumerate().map(changed).sum();
+            if found.len() + count > most {
+                return Ok(None);
+            }
             found.par_extend(old.par_iter().enumerate().flat_map_iter(|(index, old)| {
                 let (block, row) = ((first + index) / rows, (first + index) % rows);
                 let new = database.block_rows(block, row, 1);
@@ -64,18 +76,16 @@ impl Changes {
                 })
             }));
             done += piece.len();
-            if found.len() > most {
-                return Ok(None);
-            }
         }
         if done != database.params().database_bytes() {
             return Err(wrong_length(database, done).into());
         }
-        Ok(Some(Self::by_row(rows, found)))
+        Ok(Some(Self::by_row(*database.params(), found)))
     }
 
-    fn by_row(rows: usize, mut found: Vec<(u32, Change)>) -> Self {
+    fn by_row(params: Params, mut found: Vec<(u32, Change)>) -> Self {
         found.par_sort_unstable_by_key(|(row, change)| (*row, change.column));
+        let rows = params.rows();
         let mut starts = vec![0; rows + 1];
         for (row, _) in &found {
             starts[*row as usize + 1] += 1;
@@ -84,6 +94,7 @@ impl Changes {
             starts[row + 1] += starts[row];
         }
         Self {
+            params,
             starts,
             changes: found.into_iter().map(|(_, change)| change).collect(),
         }
@@ -95,9 +106,9 @@ impl Changes {
         self.changes.len()
     }
 
-    /// Rows of the databases.
-    pub(super) fn rows(&self) -> usize {
-        self.starts.len().saturating_sub(1)
+    /// Parameters of the databases.
+    pub(super) fn params(&self) -> &Params {
+        &self.params
     }
 
     /// Whether rows `first .. first + count` have any.

@@ -10,9 +10,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use pir_core::client::{Client, ColumnIndex};
 use pir_core::crs::CrsSeed;
 use pir_core::database::{DatabaseView, write_column_tails, write_columns};
 use pir_core::params::{Params, ParamsError};
+use pir_core::query::Query;
+use pir_core::server::Server;
 use pir_core::setup::{self, Preprocessed};
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
@@ -23,6 +26,7 @@ use protocol::placement::{BucketIndex, Placement, PlacementError};
 use protocol::record::RecordError;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
+use rand::RngExt as _;
 use rayon::prelude::*;
 use sha3::{Digest as _, Sha3_256};
 
@@ -108,6 +112,11 @@ pub enum BuildError {
     /// The PIR's set-up.
     #[error(transparent)]
     Pir(#[from] pir_core::Error),
+    /// A bucket that was looked up is not the one in the database.
+    #[error(
+        "the new snapshot answers wrongly and is not published: check the machine's memory and build again"
+    )]
+    SelfCheck,
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -197,8 +206,12 @@ impl Built {
             match set_up(&view, earlier, options) {
                 Ok(set_up) => break (filler_seed, database, tree, set_up),
                 // A row of a small database is rarely, by chance, not even enough.
-                Err(pir_core::Error::RowNorm { .. }) if attempt < MASK_ATTEMPTS => attempt += 1,
-                Err(other) => return Err(other.into()),
+                Err(BuildError::Pir(pir_core::Error::RowNorm { .. }))
+                    if attempt < MASK_ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(other) => return Err(other),
             }
         };
         let Plan {
@@ -236,14 +249,16 @@ impl Built {
 }
 
 /// Bytes that a build holds beside the records: the database, the packing
-/// matrices, the row masks, a workspace for every two threads that have a group,
-/// and a tile.
+/// matrices, the row masks, the list of changes, a workspace for every two
+/// threads that have a group, and a tile.
 fn memory_needed(params: &Params) -> u64 {
     let threads = rayon::current_num_threads();
     let workspaces = threads.div_ceil(2).min(params.groups()) * WORKSPACE_BYTES;
     let costs = params.costs();
     let matrices = params.database_bytes() + costs.packing_bytes + costs.row_mask_bytes;
-    (matrices + workspaces + TILE_BYTES) as u64
+    // What changed since the published snapshot, at most a fourteenth.
+    let changes = params.database_bytes() / 14;
+    (matrices + changes + workspaces + TILE_BYTES) as u64
 }
 
 /// The PIR's set-up of a database: from that of the earlier snapshot and the
@@ -252,7 +267,7 @@ fn set_up(
     database: &DatabaseView<'_>,
     earlier: Option<(&Path, &Manifest)>,
     options: &BuildOptions<'_>,
-) -> Result<(Preprocessed, Option<u64>), pir_core::Error> {
+) -> Result<(Preprocessed, Option<u64>), BuildError> {
     let groups = database.params().groups();
     let seed = crs_seed(&options.provider.verifying_key());
     let earlier = earlier.and_then(|(directory, manifest)| {
@@ -278,15 +293,39 @@ fn set_up(
         let before = done.swap(groups as u64, Ordering::Relaxed);
         stage.advance((groups as u64).saturating_sub(before));
     };
-    let set_up = match earlier {
-        Some((earlier, changes)) => (
-            setup::update(earlier, &changes, database, &seed, &on_group)?,
-            Some(changes.digits() as u64),
-        ),
-        None => (setup::preprocess(database, &seed, &on_group)?, None),
-    };
+    if let Some((earlier, changes)) = earlier {
+        let updated = setup::update(earlier, &changes, database, &seed, &on_group)?;
+        if answers_rightly(database, &updated, &seed)? {
+            stage.finish(&format!("{groups} groups of 2048 rows"));
+            return Ok((updated, Some(changes.digits() as u64)));
+        }
+        // Something kept was wrong, though its digest was right.
+        tracing::error!("the set-up from the earlier snapshot's answers wrongly: set up in full");
+        done.store(0, Ordering::Relaxed);
+    }
+    let full = setup::preprocess(database, &seed, &on_group)?;
+    if !answers_rightly(database, &full, &seed)? {
+        return Err(BuildError::SelfCheck);
+    }
     stage.finish(&format!("{groups} groups of 2048 rows"));
-    Ok(set_up)
+    Ok((full, None))
+}
+
+/// Whether a bucket, looked up as a client would, is the one in the database:
+/// that takes all rows and all of the hint and of the packing matrices.
+fn answers_rightly(
+    database: &DatabaseView<'_>,
+    preprocessed: &Preprocessed,
+    seed: &CrsSeed,
+) -> Result<bool, pir_core::Error> {
+    let params = database.params();
+    let column = rand::rng().random_range(0..params.columns());
+    let client = Client::new(params, seed);
+    let (query, pending) = client.prepare(ColumnIndex::from(column as u32))?.send();
+    let query = Query::decode(params, query.as_bytes())?;
+    let server = Server::new(*database, preprocessed.packing.as_slice())?;
+    let answer = server.answer(&[query])?.remove(0);
+    Ok(pending.decrypt(&preprocessed.hint, &answer)? == database.column(column)?)
 }
 
 /// The database and the tree over its buckets.

@@ -377,6 +377,47 @@ fn a_build_after_a_small_change_equals_a_full_one() {
     );
 }
 
+/// Whoever can write to the directory, but has no key, gets nothing signed.
+#[test]
+fn a_replaced_earlier_hint_is_not_started_from() {
+    let provider = Provider::new(60);
+    let first = load(&provider);
+    let honest = first.id();
+    let section = |section| {
+        let sections = file::read(first.file.bytes()).unwrap();
+        first.file.bytes()[sections.range(section)].to_vec()
+    };
+    let mut contents = Section::ALL.map(section);
+    let hint = &mut contents[Section::Hint as usize];
+    let last = hint.len() - 1;
+    hint[last] ^= 0x10;
+    let slices: [&[u8]; 5] = std::array::from_fn(|at| contents[at].as_slice());
+    let digests = slices.map(crate::digest::chunked);
+    file::write(first.path(), slices, digests).unwrap();
+    provider.publish();
+    let second = load(&provider);
+    assert_eq!((second.id(), second.facts().changed_digits), (honest, None));
+}
+
+/// Row masks whose digest was made anew: the lookup before publishing finds it.
+#[test]
+fn wrong_row_masks_are_found_by_a_lookup() {
+    let provider = Provider::new(60);
+    let path = current::row_masks_path(&provider.data.snapshots(), load(&provider).id());
+    let mut bytes = fs::read(&path).unwrap();
+    let header = bytes.len() - load(&provider).params().costs().row_mask_bytes;
+    // The largest coefficient of every row becomes another.
+    for row in bytes[header..].chunks_exact_mut(2048 * 4) {
+        row[..1024].fill(1);
+    }
+    let digest = crate::digest::chunked(&bytes[header..]);
+    bytes[header - 32..header].copy_from_slice(&digest);
+    fs::write(&path, bytes).unwrap();
+    provider.put(&provider.records[..1]);
+    provider.publish();
+    assert_eq!(load(&provider).facts().changed_digits, None);
+}
+
 #[test]
 fn a_damaged_earlier_snapshot_is_not_started_from() {
     let provider = Provider::new(60);

@@ -1,12 +1,15 @@
 //! The set-up of the published snapshot, from which the next build may start.
 //!
 //! The builder keeps the row masks of a snapshot beside it, in a file of their
-//! own that is not published: `"SOTTOROW" ‖ snapshot id 32 ‖ digest 32 ‖` the
-//! masks as u32 little-endian. They and everything else that is read of the
-//! earlier snapshot are verified; what doesn't hold leads to a full set-up.
+//! own that is not published: `"SOTTORW1" ‖ snapshot id 32 ‖ digest 32 ‖` the
+//! masks as u32 little-endian. Database and hint of the earlier snapshot are
+//! verified against its signed manifest, packing matrices and row masks against
+//! digests beside them, and the builder looks a bucket up before it publishes;
+//! what doesn't hold leads to a full set-up.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -23,11 +26,11 @@ use crate::durable::{FileError, PRIVATE, Pending};
 use crate::snapshot::file::{self, FileFault, Section, Sections};
 use crate::snapshot::{Fault, current, params_of};
 
-const MAGIC: &[u8; 8] = b"SOTTOROW";
+const MAGIC: &[u8; 8] = b"SOTTORW1";
 const HEADER_BYTES: usize = MAGIC.len() + 32 + 32;
 
 /// Bytes of the earlier database that are compared at a time.
-const PIECE_BYTES: usize = 64 * CHUNK_BYTES;
+const PIECE_BYTES: usize = 8 * CHUNK_BYTES;
 
 /// Why the earlier set-up can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,10 +88,11 @@ pub(super) fn read(
     let Some(changes) = snapshot.changes(database)? else {
         return Ok(None);
     };
-    let hint = SnapshotHint::decode(&snapshot.section(Section::Hint)?).map_err(Fault::from)?;
+    let hint = snapshot.hint()?;
+    let packing = snapshot.section(Section::Packing, params.costs().packing_bytes)?;
     let earlier = Preprocessed {
         hint: Hint::decode(params, &hint.pir_hint)?,
-        packing: PackingMatrices::new(params, elements(snapshot.section(Section::Packing)?))?,
+        packing: PackingMatrices::new(params, packing)?,
         row_masks: read_row_masks(&row_masks, &path, manifest.snapshot, database)?,
     };
     Ok(Some((earlier, changes)))
@@ -101,28 +105,24 @@ fn read_row_masks(
     database: &DatabaseView<'_>,
 ) -> Result<RowMasks, EarlierError> {
     let failed = || FileError::new("read", path);
-    let length = file.metadata().map_err(failed())?.len() as usize;
+    let length = file.metadata().map_err(failed())?.len();
     let mut found = [0; HEADER_BYTES];
-    if length < HEADER_BYTES {
+    let mut elements = vec![0u32; database.params().costs().row_mask_bytes / size_of::<u32>()];
+    let content: &mut [u8] = bytemuck::cast_slice_mut(&mut elements);
+    if length != (HEADER_BYTES + content.len()) as u64 {
         return Err(EarlierError::RowMasks);
     }
     file.read_exact_at(&mut found, 0).map_err(failed())?;
-    let mut content = vec![0; length - HEADER_BYTES];
-    file.read_exact_at(&mut content, HEADER_BYTES as u64)
+    file.read_exact_at(content, HEADER_BYTES as u64)
         .map_err(failed())?;
-    if found[..] != header(id, &content) {
+    if found[..] != header(id, content) {
         return Err(EarlierError::RowMasks);
     }
-    Ok(RowMasks::new(database.params(), elements(content))?)
+    Ok(RowMasks::new(database.params(), elements)?)
 }
 
 fn header(id: SnapshotId, content: &[u8]) -> Vec<u8> {
     [&MAGIC[..], id.as_bytes(), &digest::chunked(content)].concat()
-}
-
-/// Little-endian elements; bytes beyond a whole number of them are left out.
-fn elements(bytes: Vec<u8>) -> Vec<u32> {
-    bytemuck::allocation::pod_collect_to_vec(&bytes[..bytes.len() / 4 * 4])
 }
 
 /// The file of the earlier snapshot.
@@ -150,16 +150,43 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// A section, verified.
-    fn section(&self, section: Section) -> Result<Vec<u8>, EarlierError> {
-        let range = self.sections.range(section);
-        let mut bytes = vec![0; range.len()];
-        let read = self.file.read_exact_at(&mut bytes, range.start as u64);
-        read.map_err(&self.failed)?;
-        if Hash::from_bytes(digest::chunked(&bytes)) != self.sections.digest(section) {
+    /// The hint that the manifest describes.
+    fn hint(&self) -> Result<SnapshotHint, EarlierError> {
+        let expected = self.manifest.hint;
+        let mut bytes = vec![0u8; self.expect(Section::Hint, expected.bytes)?.len()];
+        self.read(Section::Hint, &mut bytes)?;
+        if Hash::of(&bytes) != expected.digest {
+            return Err(Fault::Mismatch { part: "the hint" }.into());
+        }
+        Ok(SnapshotHint::decode(&bytes).map_err(Fault::from)?)
+    }
+
+    /// The elements of a section of so many bytes, verified.
+    fn section(&self, section: Section, bytes: usize) -> Result<Vec<u32>, EarlierError> {
+        self.expect(section, bytes as u64)?;
+        let mut elements = vec![0u32; bytes / size_of::<u32>()];
+        let content: &mut [u8] = bytemuck::cast_slice_mut(&mut elements);
+        self.read(section, content)?;
+        if Hash::from_bytes(digest::chunked(content)) != self.sections.digest(section) {
             return Err(FileFault::Digest { section }.into());
         }
-        Ok(bytes)
+        Ok(elements)
+    }
+
+    /// Where a section is, if it has so many bytes.
+    fn expect(&self, section: Section, bytes: u64) -> Result<Range<usize>, EarlierError> {
+        let range = self.sections.range(section);
+        if range.len() as u64 == bytes {
+            Ok(range)
+        } else {
+            Err(FileFault::Digest { section }.into())
+        }
+    }
+
+    fn read(&self, section: Section, bytes: &mut [u8]) -> Result<(), EarlierError> {
+        let start = self.sections.range(section).start as u64;
+        let read = self.file.read_exact_at(bytes, start);
+        Ok(read.map_err(&self.failed)?)
     }
 
     /// What differs from the earlier database, which is verified on the way.

@@ -97,9 +97,13 @@ pub(super) fn publish(
             digest::chunked(&facts),
         ],
     )?;
-    earlier::keep(directory, id, &built.preprocessed.row_masks)?;
     current::replace(directory, id)?;
     stage.finish(&path.display().to_string());
+    // Only the next build misses them.
+    if let Err(error) = earlier::keep(directory, id, &built.preprocessed.row_masks) {
+        let stage = options.progress.stage("keep row masks", 0);
+        stage.finish(&format!("{error}; the next set-up is done in full"));
+    }
     Ok((id, previous.map(|previous| previous.unverified().snapshot)))
 }
 
