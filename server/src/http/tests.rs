@@ -424,32 +424,3 @@ async fn overload_says_when_to_come_back() {
         ProblemType::NotReady
     );
 }
-
-#[test]
-fn a_snapshot_of_another_oprf_key_is_not_served() {
-    let data = &shared().data;
-    let directory = data.snapshots();
-    let id = current::read(&directory).unwrap();
-    let snapshot = Snapshot::load(
-        &directory,
-        id,
-        &data.provider_public_key().unwrap(),
-        Memory::OfSystem,
-        Progress::Silent,
-    )
-    .unwrap();
-    let parts = Parts {
-        snapshot,
-        oprf: OprfKey::generate(&mut rand::rng()),
-        senders: Senders::default(),
-        limits: Limits {
-            max_batch: 1,
-            queue_length: 1,
-            per_sender: 1,
-            deadline: Duration::from_secs(1),
-        },
-        threads: 1,
-        body_timeout: Duration::from_secs(1),
-    };
-    assert!(matches!(AppState::start(parts), Err(StartError::OprfKey)));
-}

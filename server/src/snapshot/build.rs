@@ -4,19 +4,16 @@ mod earlier;
 mod plan;
 mod publish;
 mod records;
+mod set_up;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use pir_core::client::{Client, ColumnIndex};
 use pir_core::crs::CrsSeed;
 use pir_core::database::{DatabaseView, write_column_tails, write_columns};
 use pir_core::params::{Params, ParamsError};
-use pir_core::query::Query;
-use pir_core::server::Server;
-use pir_core::setup::{self, Preprocessed};
+use pir_core::setup::Preprocessed;
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::manifest::{Manifest, ManifestError, SnapshotId};
@@ -26,7 +23,6 @@ use protocol::placement::{BucketIndex, Placement, PlacementError};
 use protocol::record::RecordError;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
-use rand::RngExt as _;
 use rayon::prelude::*;
 use sha3::{Digest as _, Sha3_256};
 
@@ -38,6 +34,7 @@ use crate::store::{Store, StoreError, View};
 use plan::Plan;
 use publish::{previous, publish};
 use records::Records;
+use set_up::set_up;
 
 /// Rises when the provider changes its OPRF key. There is one key so far.
 pub const OPRF_EPOCH: u64 = 1;
@@ -259,73 +256,6 @@ fn memory_needed(params: &Params) -> u64 {
     // What changed since the published snapshot, at most a fourteenth.
     let changes = params.database_bytes() / 14;
     (matrices + changes + workspaces + TILE_BYTES) as u64
-}
-
-/// The PIR's set-up of a database: from that of the earlier snapshot and the
-/// number of digits that changed, if little did, else in full.
-fn set_up(
-    database: &DatabaseView<'_>,
-    earlier: Option<(&Path, &Manifest)>,
-    options: &BuildOptions<'_>,
-) -> Result<(Preprocessed, Option<u64>), BuildError> {
-    let groups = database.params().groups();
-    let seed = crs_seed(&options.provider.verifying_key());
-    let earlier = earlier.and_then(|(directory, manifest)| {
-        let stage = options.progress.stage("compare", 0);
-        match earlier::read(directory, manifest, database) {
-            Ok(Some((earlier, changes))) => {
-                stage.finish(&format!("{} bytes changed", changes.digits()));
-                Some((earlier, changes))
-            }
-            Ok(None) => {
-                stage.finish("too different");
-                None
-            }
-            Err(error) => {
-                stage.finish(&format!("{error}: set up in full"));
-                None
-            }
-        }
-    });
-    let stage = options.progress.stage("PIR set-up", groups as u64);
-    let done = AtomicU64::new(0);
-    let on_group = |groups| {
-        let before = done.swap(groups as u64, Ordering::Relaxed);
-        stage.advance((groups as u64).saturating_sub(before));
-    };
-    if let Some((earlier, changes)) = earlier {
-        let updated = setup::update(earlier, &changes, database, &seed, &on_group)?;
-        if answers_rightly(database, &updated, &seed)? {
-            stage.finish(&format!("{groups} groups of 2048 rows"));
-            return Ok((updated, Some(changes.digits() as u64)));
-        }
-        // Something kept was wrong, though its digest was right.
-        tracing::error!("the set-up from the earlier snapshot's answers wrongly: set up in full");
-        done.store(0, Ordering::Relaxed);
-    }
-    let full = setup::preprocess(database, &seed, &on_group)?;
-    if !answers_rightly(database, &full, &seed)? {
-        return Err(BuildError::SelfCheck);
-    }
-    stage.finish(&format!("{groups} groups of 2048 rows"));
-    Ok((full, None))
-}
-
-/// Whether a bucket, looked up as a client would, is the one in the database:
-/// that takes all rows and all of the hint and of the packing matrices.
-fn answers_rightly(
-    database: &DatabaseView<'_>,
-    preprocessed: &Preprocessed,
-    seed: &CrsSeed,
-) -> Result<bool, pir_core::Error> {
-    let params = database.params();
-    let column = rand::rng().random_range(0..params.columns());
-    let client = Client::new(params, seed);
-    let (query, pending) = client.prepare(ColumnIndex::from(column as u32))?.send();
-    let query = Query::decode(params, query.as_bytes())?;
-    let server = Server::new(*database, preprocessed.packing.as_slice())?;
-    let answer = server.answer(&[query])?.remove(0);
-    Ok(pending.decrypt(&preprocessed.hint, &answer)? == database.column(column)?)
 }
 
 /// The database and the tree over its buckets.
