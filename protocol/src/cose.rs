@@ -32,6 +32,8 @@ pub enum ContentType {
     Removal,
     /// A CSIP's statement that an assignment has ended.
     Release,
+    /// A recipient's question what a DP holds.
+    Inquiry,
     /// A DP's description of a snapshot.
     Manifest,
 }
@@ -44,6 +46,7 @@ impl ContentType {
             Self::Mapping => "application/sotto-mapping+cbor",
             Self::Removal => "application/sotto-removal+cbor",
             Self::Release => "application/sotto-release+cbor",
+            Self::Inquiry => "application/sotto-inquiry+cbor",
             Self::Manifest => "application/sotto-manifest+cbor",
         }
     }

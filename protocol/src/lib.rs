@@ -8,6 +8,7 @@
 //! This crate does no I/O and knows nothing of the PIR scheme: hints, queries
 //! and answers of `pir-core` pass through it as opaque bytes.
 
+pub mod audit;
 pub mod bucket;
 pub mod bundle;
 pub mod cbor;
@@ -16,6 +17,7 @@ pub mod credential;
 pub mod csi;
 pub mod derivation;
 pub mod hint;
+pub mod inquiry;
 pub mod lookup;
 pub mod manifest;
 pub mod mapping;

@@ -20,6 +20,8 @@ pub enum ProblemType {
     MalformedRequest,
     /// The sender is not authenticated, or not for this.
     Unauthorized,
+    /// Nobody trusted vouches for who signed.
+    Untrusted,
     /// There is no such path.
     NotFound,
     /// The path has no such method.
@@ -28,6 +30,10 @@ pub enum ProblemType {
     RequestTimeout,
     /// The OPRF key of that epoch is not, or no longer, in use.
     OprfEpochUnknown,
+    /// A newer statement has taken the object's place.
+    Superseded,
+    /// Another statement of the same version is known.
+    Equivocation,
     /// The snapshot is no longer, or was never, served; see
     /// [`Problem::current_snapshot`].
     SnapshotGone,
@@ -37,6 +43,10 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// The query is for another parameter set or shape than the snapshot's.
     UnprocessableQuery,
+    /// A signed object breaks a rule.
+    UnprocessableObject,
+    /// No more objects of this kind are kept for this publisher.
+    QuotaExceeded,
     /// The sender asks too much at once; see [`Problem::retry_after`].
     TooManyRequests,
     /// The fault is the server's.
@@ -102,17 +112,22 @@ pub enum ProblemError {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::MalformedRequest,
         Self::Unauthorized,
+        Self::Untrusted,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::OprfEpochUnknown,
+        Self::Superseded,
+        Self::Equivocation,
         Self::SnapshotGone,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::UnprocessableQuery,
+        Self::UnprocessableObject,
+        Self::QuotaExceeded,
         Self::TooManyRequests,
         Self::Internal,
         Self::Overloaded,
@@ -146,6 +161,11 @@ impl ProblemType {
                 "The sender is not authorised",
                 401,
             ),
+            Self::Untrusted => (
+                "urn:sotto:problem:untrusted",
+                "Nobody trusted vouches for the signer",
+                403,
+            ),
             Self::NotFound => ("urn:sotto:problem:not-found", "There is nothing here", 404),
             Self::MethodNotAllowed => (
                 "urn:sotto:problem:method-not-allowed",
@@ -160,6 +180,16 @@ impl ProblemType {
             Self::OprfEpochUnknown => (
                 "urn:sotto:problem:oprf-epoch-unknown",
                 "The OPRF key of that epoch is not in use",
+                409,
+            ),
+            Self::Superseded => (
+                "urn:sotto:problem:superseded",
+                "A newer statement has taken its place",
+                409,
+            ),
+            Self::Equivocation => (
+                "urn:sotto:problem:equivocation",
+                "Another statement of the same version is known",
                 409,
             ),
             Self::SnapshotGone => (
@@ -181,6 +211,16 @@ impl ProblemType {
                 "urn:sotto:problem:unprocessable-query",
                 "The query does not fit the snapshot's parameters",
                 422,
+            ),
+            Self::UnprocessableObject => (
+                "urn:sotto:problem:unprocessable-object",
+                "A signed object breaks a rule",
+                422,
+            ),
+            Self::QuotaExceeded => (
+                "urn:sotto:problem:quota-exceeded",
+                "No more is kept for this publisher",
+                403,
             ),
             Self::TooManyRequests => (
                 "urn:sotto:problem:too-many-requests",

@@ -1,10 +1,14 @@
-//! The HTTP API of the DP: paths, media types and the OPRF messages.
+//! The HTTP API of the DP: paths, media types and messages.
 //!
 //! Queries and answers of the PIR are `pir-core`'s own encodings and pass as
 //! opaque bodies.
 
+mod holder;
 mod oprf;
 
+pub use holder::{
+    HOLDER_SCHEME, HolderMessageError, HolderProof, Holdings, Receipt, RemovalRequest,
+};
 pub use oprf::{OprfRequest, OprfResponse, WireError};
 
 use crate::manifest::SnapshotId;
@@ -14,6 +18,27 @@ pub const MANIFEST_PATH: &str = "/v1/manifest";
 
 /// OPRF evaluation: `POST` of an [`OprfRequest`], [`media::CBOR`] both ways.
 pub const OPRF_PATH: &str = "/v1/oprf";
+
+/// Mappings of one recipient: `PUT` a [`Bundle`](crate::bundle::Bundle),
+/// `DELETE` with a [`RemovalRequest`], both [`media::CBOR`] to a [`Receipt`];
+/// `GET` with a [`HolderProof`] for [`Holdings`].
+pub const MAPPINGS_PATH: &str = "/v1/mappings";
+
+/// Releases: `PUT` a [`SignedRelease`](crate::removal::SignedRelease),
+/// [`media::COSE`], for a [`Receipt`].
+pub const RELEASES_PATH: &str = "/v1/releases";
+
+/// Audience records: `PUT` one, [`media::COSE`], with an API key, for a
+/// [`Receipt`].
+pub const AUDIENCE_RECORDS_PATH: &str = "/v1/audience-records";
+
+/// The audit log: `GET`, `?from=` the first index, for
+/// [`AUDIT_ENTRIES_MAX`] [`Entry`](crate::audit::Entry)s at most, one after the
+/// other, as [`media::CBOR_SEQUENCE`].
+pub const AUDIT_PATH: &str = "/v1/audit";
+
+/// Most entries of the audit log in one answer.
+pub const AUDIT_ENTRIES_MAX: usize = 1024;
 
 /// 200 while the process runs: `GET`.
 pub const LIVE_PATH: &str = "/v1/health/live";
@@ -39,7 +64,7 @@ pub fn query_path(snapshot: &SnapshotId) -> String {
 
 /// Media types of requests and responses.
 pub mod media {
-    /// A COSE_Sign1 (RFC 9052 §11.3): the manifest.
+    /// A COSE_Sign1 (RFC 9052 §11.3): the manifest, releases, audience records.
     pub const COSE: &str = "application/cose";
     /// A [`SnapshotHint`](crate::hint::SnapshotHint).
     pub const HINT: &str = "application/sotto-hint";
@@ -47,8 +72,12 @@ pub mod media {
     pub const QUERY: &str = "application/sotto-query";
     /// A PIR answer.
     pub const ANSWER: &str = "application/sotto-answer";
-    /// CBOR (RFC 8949 §9.2): the OPRF messages.
+    /// CBOR (RFC 8949 §9.2): messages.
     pub const CBOR: &str = "application/cbor";
+    /// Several CBOR items, one after the other (RFC 8742 §6.1).
+    pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
+    /// JSON (RFC 8259 §11): receipts.
+    pub const JSON: &str = "application/json";
     /// A [`Problem`](crate::problem::Problem) (RFC 9457 §6.1).
     pub const PROBLEM: &str = "application/problem+json";
 }
