@@ -11,6 +11,7 @@ use std::fmt;
 use hkdf::Hkdf;
 use rand::CryptoRng;
 use sha2::Sha512;
+use sha3::{Digest as _, Sha3_256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::oprf::OprfOutput;
@@ -20,6 +21,7 @@ const GROUP_LABEL: &[u8] = b"sotto/v1/group";
 const PLACEMENT_LABEL: &[u8] = b"sotto/v1/placement";
 const TAG_LABEL: &[u8] = b"sotto/v1/tag";
 const RECORD_KEY_LABEL: &[u8] = b"sotto/v1/record-key";
+const SALT_LABEL: &[u8] = b"sotto/v1/salt";
 
 /// Where the record of one identifier is and how it is recognised there: the
 /// same at the builder and at a client that paid for the OPRF evaluation.
@@ -99,6 +101,21 @@ impl Salt {
 
     /// The salt with these bytes.
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The salt for one content: the first bytes of `SHA3-256("sotto/v1/salt" ‖
+    /// self ‖ content)`. Of one salt, each content has its own, and the same
+    /// content always the same.
+    #[must_use]
+    pub fn bound_to(&self, content: &[u8]) -> Self {
+        let digest = Sha3_256::new()
+            .chain_update(SALT_LABEL)
+            .chain_update(self.0)
+            .chain_update(content)
+            .finalize();
+        let mut bytes = [0; Self::BYTES];
+        bytes.copy_from_slice(&digest[..Self::BYTES]);
         Self(bytes)
     }
 
@@ -200,6 +217,18 @@ mod tests {
         assert_ne!(a.record_key(&s).0, b.record_key(&s).0);
         assert_ne!(a.record_key(&s).0, a.record_key(&t).0);
         assert_eq!(a.record_key(&s).0, output(1).record_key(&s).0);
+    }
+
+    #[test]
+    fn a_salt_is_bound_to_one_content() {
+        let salt = Salt::from_bytes([9; 16]);
+        assert_eq!(salt.bound_to(b"a"), salt.bound_to(b"a"));
+        assert_ne!(salt.bound_to(b"a"), salt.bound_to(b"b"));
+        assert_ne!(
+            salt.bound_to(b"a"),
+            Salt::from_bytes([8; 16]).bound_to(b"a")
+        );
+        assert_ne!(salt.bound_to(b""), salt);
     }
 
     #[test]

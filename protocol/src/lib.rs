@@ -8,6 +8,7 @@
 //! This crate does no I/O and knows nothing of the PIR scheme: hints, queries
 //! and answers of `pir-core` pass through it as opaque bytes.
 
+pub mod audience;
 pub mod audit;
 pub mod bucket;
 pub mod bundle;

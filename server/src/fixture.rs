@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
 use crate::snapshot::build::{self, BuildError, BuildOptions};
-use crate::store::{Row, Store as _};
+use crate::store::{Content, Marks, Row, Store as _};
 
 const RECORDS: usize = 300;
 const SEED: u64 = 42;
@@ -55,16 +55,19 @@ impl Provider {
     /// Puts records into the store, as a checked import would.
     pub(crate) fn put(&self, records: &[SampleRecord]) {
         let row = |record: &SampleRecord| Row {
-            csi: record.csi.clone(),
-            bundle: record.bundle().unwrap().encode().to_vec().into(),
-            salt: protocol::derivation::Salt::random(&mut rand::rng()),
+            marks: Marks::NONE,
+            content: Some(Content {
+                csi: record.csi.clone(),
+                bundle: record.bundle().unwrap().encode().to_vec().into(),
+                salt: protocol::derivation::Salt::random(&mut rand::rng()),
+            }),
         };
         let store = self.data.store().unwrap();
         store
             .update(&mut |update| {
                 records
                     .iter()
-                    .try_for_each(|record| update.put(&row(record)))
+                    .try_for_each(|record| update.put(&record.csi, &row(record)))
             })
             .unwrap();
     }

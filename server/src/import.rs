@@ -8,29 +8,25 @@
 //! import that was interrupted goes on there.
 
 mod item;
-mod merge;
 mod source;
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use protocol::derivation::Salt;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use rayon::prelude::*;
 use sha3::{Digest as _, Sha3_256};
-use zeroize::Zeroizing;
 
 pub use item::ItemError;
 pub use source::Format;
 
+use crate::accept::{self, Journal, Outcome, Submission, Verifier};
 use crate::digest;
 use crate::durable::FileError;
 use crate::progress::Progress;
-use crate::store::{ImportProgress, Row, SourceId, Store, StoreError, Update};
-use item::Verified;
-use merge::Merged;
+use crate::store::{ImportProgress, SourceId, Store, StoreError};
 use source::{RawItem, Source};
 
 /// Items verified together and made durable together.
@@ -118,9 +114,13 @@ pub fn run(
         let batch = source.next_batch(BATCH_ITEMS)?;
         let at = source.position();
         let ended = batch.is_empty();
-        let verified: Vec<Result<Verified, ItemError>> = batch
+        let verifier = Verifier {
+            trust: options.trust,
+            now: options.now,
+        };
+        let verified: Vec<Result<Submission, ItemError>> = batch
             .par_iter()
-            .map(|item| item::verify(item, options.trust, options.now))
+            .map(|item| item::verify(item, verifier))
             .collect();
         let mut counts = done;
         let mut refused = Vec::new();
@@ -132,15 +132,22 @@ pub fn run(
                 ..done
             };
             refused.clear();
+            let mut journal = Journal::open(update)?;
             for (raw, verified) in batch.iter().zip(&verified) {
-                match apply(update, verified, options.now)? {
-                    Ok(merged) => counts.count(&merged),
+                let applied = match verified {
+                    Ok(submission) => accept::apply(update, &mut journal, submission, options.now)?
+                        .map_err(ItemError::from),
+                    Err(why) => Err(*why),
+                };
+                match applied {
+                    Ok(outcome) => counts.count(outcome),
                     Err(why) => {
                         counts.refused += 1;
                         refused.push((raw.number, why));
                     }
                 }
             }
+            journal.close(update)?;
             update.note_import(&id, (!ended).then_some(&counts))
         })?;
         for (number, why) in refused {
@@ -166,32 +173,6 @@ pub fn run(
     })
 }
 
-/// Merges one item into its row: the outer error ends the import, the inner one
-/// refuses the item.
-fn apply(
-    update: &mut dyn Update,
-    verified: &Result<Verified, ItemError>,
-    now: UnixTime,
-) -> Result<Result<Merged, ItemError>, StoreError> {
-    let incoming = match verified {
-        Ok(incoming) => incoming,
-        Err(why) => return Ok(Err(*why)),
-    };
-    let stored = update.find(incoming.subject())?;
-    let merged = match merge::merge(stored.as_ref(), incoming, now)? {
-        Ok(merged) => merged,
-        Err(why) => return Ok(Err(why)),
-    };
-    if let Merged::Added(bundle) | Merged::Updated(bundle) = &merged {
-        update.put(&Row {
-            csi: incoming.subject().clone(),
-            bundle: Zeroizing::new(bundle.encode().to_vec()),
-            salt: Salt::random(&mut rand::rng()),
-        })?;
-    }
-    Ok(Ok(merged))
-}
-
 /// The same file under another trust list is another import: what was refused
 /// may be good now.
 fn source_id(content: &[u8; 32], trust: &TrustList) -> SourceId {
@@ -203,11 +184,11 @@ fn source_id(content: &[u8; 32], trust: &TrustList) -> SourceId {
 }
 
 impl ImportProgress {
-    fn count(&mut self, merged: &Merged) {
-        match merged {
-            Merged::Added(_) => self.added += 1,
-            Merged::Updated(_) => self.updated += 1,
-            Merged::Unchanged => self.unchanged += 1,
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Added => self.added += 1,
+            Outcome::Changed => self.updated += 1,
+            Outcome::Unchanged => self.unchanged += 1,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`config`], [`senders`], [`durable`] |
 //! | the truth: rows, encrypted | [`store`] |
+//! | what is accepted, and what it does to the truth | [`accept`] |
 //! | from a file of credentials and mappings into the store | [`import`] |
 //! | from the store to a published snapshot | [`snapshot`] |
 //! | queries that share passes over the database | [`scheduler`] |
@@ -12,6 +13,7 @@
 //!
 //! The binary `sotto-server` is [`cli`].
 
+pub mod accept;
 pub mod cli;
 pub mod config;
 pub mod data_dir;

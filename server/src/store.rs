@@ -1,30 +1,69 @@
 //! What the provider keeps of each identifier.
 //!
-//! A [`Store`] holds one [`Row`] an identifier. An identifier is at rest only
-//! inside ciphertext: rows are named by a [`RowId`], a keyed hash, and sealed.
+//! A [`Store`] holds one [`Row`] an identifier, audience records, the operator's
+//! block list and the audit log. An identifier is at rest only inside
+//! ciphertext: rows are named by a [`RowId`], a keyed hash, and sealed.
 
-#[cfg(test)]
-pub(crate) mod contract;
+pub mod contract;
 pub mod embedded;
 mod seal;
 
 use std::path::PathBuf;
 
+use protocol::audience::AudienceHandle;
+use protocol::audit;
 use protocol::csi::Csi;
 use protocol::derivation::Salt;
+use protocol::precedence::Version;
+use protocol::time::UnixTime;
 use zeroize::Zeroizing;
 
 pub use seal::StoreKeys;
 
+use crate::senders::SenderName;
+
 /// One identifier's row.
 #[derive(Clone)]
 pub struct Row {
+    /// What outlives the content, so that nothing old comes back.
+    pub marks: Marks,
+    /// What is published; `None` once all of it is gone, and the identifier
+    /// with it.
+    pub content: Option<Content>,
+}
+
+/// How far the history of an identifier has come. Marks never fall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The highest version of a removal, (0, 0) for none; a release of an
+    /// assignment counts as its last statement, `u64::MAX`. A mapping that isn't
+    /// held must be above.
+    pub statements: Version,
+    /// Version (assignment, `iat`) of the newest credential.
+    pub credentials: Version,
+}
+
+/// What is held about an identifier.
+#[derive(Clone)]
+pub struct Content {
     /// The identifier.
     pub csi: Csi,
     /// Credential and mappings, encoded as [`protocol::bundle::Bundle`].
     pub bundle: Zeroizing<Vec<u8>>,
-    /// What the published record is sealed with; another whenever `bundle`
-    /// changes.
+    /// From this and what is published the record's salt is derived.
+    pub salt: Salt,
+}
+
+/// An audience record as it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudienceRow {
+    /// Whose quota it counts against.
+    pub owner: SenderName,
+    /// From when on it is no longer published, and may be forgotten.
+    pub expires: UnixTime,
+    /// The signed record.
+    pub record: Vec<u8>,
+    /// From this and what is published the record's salt is derived.
     pub salt: Salt,
 }
 
@@ -60,7 +99,8 @@ pub struct ImportProgress {
 /// What every implementation promises, and `contract` tests:
 /// - an update that returned `Ok` survives a crash, whole; one that failed, or
 ///   whose closure did, never happened;
-/// - updates happen one after another and see their own writes;
+/// - updates take effect one after another, also those of several processes
+///   where the store can be shared, and see their own writes;
 /// - a view shows one state of the store, whatever happens meanwhile;
 /// - neither an identifier nor a bundle is in its files in the clear.
 pub trait Store: Send + Sync {
@@ -70,7 +110,9 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError>;
 
-    /// Changes rows, all or nothing.
+    /// Changes the store, all or nothing. `change` may be called again from the
+    /// beginning if another process got in between: it must give the same
+    /// result then but for what it reads.
     ///
     /// # Errors
     /// [`StoreError`], or what `change` returned.
@@ -82,7 +124,7 @@ pub trait Store: Send + Sync {
 
 /// One state of a store.
 pub trait View: Sync {
-    /// Number of rows.
+    /// Number of rows, those without content included.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -94,11 +136,48 @@ pub trait View: Sync {
     /// [`StoreError`].
     fn row_ids(&self) -> Result<Vec<RowId>, StoreError>;
 
-    /// A row that is there.
+    /// Rows that are there, in the order of `ids`.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Corrupt`].
-    fn row(&self, id: &RowId) -> Result<Row, StoreError>;
+    fn rows(&self, ids: &[RowId]) -> Result<Vec<Row>, StoreError>;
+
+    /// The row of an identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn find(&self, csi: &Csi) -> Result<Option<Row>, StoreError>;
+
+    /// The handles of all audience records, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audience_handles(&self) -> Result<Vec<AudienceHandle>, StoreError>;
+
+    /// Audience records that are there, in the order of `handles`.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Corrupt`].
+    fn audience_rows(&self, handles: &[AudienceHandle]) -> Result<Vec<AudienceRow>, StoreError>;
+
+    /// The identifiers whose records the operator withholds, in order of their
+    /// rows' names.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn blocked(&self) -> Result<Vec<Csi>, StoreError>;
+
+    /// Where the audit log ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_head(&self) -> Result<audit::Head, StoreError>;
+
+    /// At most `most` entries of the audit log, from the index `from` on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit(&self, from: u64, most: usize) -> Result<Vec<audit::Entry>, StoreError>;
 
     /// How far an import has come, if it was begun and hasn't ended.
     ///
@@ -115,11 +194,67 @@ pub trait Update {
     /// [`StoreError`].
     fn find(&mut self, csi: &Csi) -> Result<Option<Row>, StoreError>;
 
+    /// The rows of identifiers, which may be much quicker than one at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn find_all(&mut self, csis: &[&Csi]) -> Result<Vec<Option<Row>>, StoreError> {
+        csis.iter().map(|csi| self.find(csi)).collect()
+    }
+
     /// Puts a row in the place of the one of its identifier.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn put(&mut self, row: &Row) -> Result<(), StoreError>;
+    fn put(&mut self, csi: &Csi, row: &Row) -> Result<(), StoreError>;
+
+    /// An audience record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn find_audience(&mut self, handle: &AudienceHandle)
+    -> Result<Option<AudienceRow>, StoreError>;
+
+    /// Puts an audience record in the place of the one of its handle.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_audience(
+        &mut self,
+        handle: &AudienceHandle,
+        row: &AudienceRow,
+    ) -> Result<(), StoreError>;
+
+    /// Number of audience records of `owner`, or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn count_audience(&mut self, owner: Option<&SenderName>) -> Result<u64, StoreError>;
+
+    /// Forgets the audience records that have expired by `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn forget_audience(&mut self, now: UnixTime) -> Result<(), StoreError>;
+
+    /// Withholds an identifier's record, or no longer; says whether that
+    /// changed anything.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn block(&mut self, csi: &Csi, block: Block) -> Result<bool, StoreError>;
+
+    /// Where the audit log ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_head(&mut self) -> Result<audit::Head, StoreError>;
+
+    /// Adds entries, which continue the log, to it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn append_audit(&mut self, entries: &[audit::Entry]) -> Result<(), StoreError>;
 
     /// Notes how far an import has come; `None` when it has ended.
     ///
@@ -130,6 +265,15 @@ pub trait Update {
         source: &SourceId,
         progress: Option<&ImportProgress>,
     ) -> Result<(), StoreError>;
+}
+
+/// What becomes of an identifier on the block list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// It is put there.
+    Set,
+    /// It is taken away.
+    Lift,
 }
 
 /// Why the store failed.
@@ -164,9 +308,9 @@ pub enum StoreError {
     /// A row that was named is not there.
     #[error("the store lacks a row that it named")]
     Missing,
-    /// The database engine failed.
+    /// The embedded engine failed.
     #[error("store: {0}; nothing of this batch was changed: check the disk's space and health")]
-    Engine(#[from] redb::Error),
+    Embedded(#[source] Box<redb::Error>),
 }
 
 impl RowId {
@@ -179,8 +323,37 @@ impl RowId {
     }
 }
 
+impl Marks {
+    /// Before anything was stated.
+    pub const NONE: Self = Self {
+        statements: Version {
+            assignment: 0,
+            seq: 0,
+        },
+        credentials: Version {
+            assignment: 0,
+            seq: 0,
+        },
+    };
+
+    /// Whether the CSIP has ended this assignment.
+    pub fn has_released(&self, assignment: u64) -> bool {
+        let last = Version {
+            assignment,
+            seq: u64::MAX,
+        };
+        last <= self.statements
+    }
+}
+
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Row(redacted)")
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Content(redacted)")
     }
 }

@@ -2,16 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::bundle::{BundleError, MAX_MAPPINGS};
-use protocol::credential::{Credential, CredentialError, SignedCredential};
-use protocol::csi::Csi;
-use protocol::mapping::{MappingError, SignedMapping};
-use protocol::time::UnixTime;
-use protocol::trust::TrustList;
+use protocol::bundle::{Bundle, MAX_MAPPINGS};
+use protocol::credential::SignedCredential;
+use protocol::mapping::SignedMapping;
 use serde::Deserialize;
 
 use super::RawItem;
 use super::source::Format;
+use crate::accept::{Refusal, Submission, Verifier};
 
 /// Why an item was refused. Shows nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,81 +45,29 @@ pub enum ItemError {
         /// How many.
         found: usize,
     },
-    /// The credential.
+    /// What it holds.
     #[error(transparent)]
-    Credential(#[from] CredentialError),
-    /// A mapping.
-    #[error("mapping {number}: {source}")]
-    Mapping {
-        /// Which mapping, counted from 1.
-        number: usize,
-        /// What is wrong.
-        source: MappingError,
-    },
-    /// The store has a newer credential, for another key or assignment.
-    #[error("a newer credential has replaced this one")]
-    OlderCredential,
-    /// Another credential of the same assignment and time is there.
-    #[error("equivocation: another credential of the same assignment and time is known")]
-    CredentialEquivocation,
-    /// The store has a newer version of a mapping.
-    #[error("a newer mapping has replaced one of these")]
-    OlderMapping,
-    /// A stored mapping de-lists one of these.
-    #[error("a newer mapping has de-listed one of these")]
-    Delisted,
-    /// Another mapping of the same id and version is there.
-    #[error("equivocation: another mapping of the same id, assignment and seq is known")]
-    MappingEquivocation,
-    /// Together with what is stored it isn't a valid bundle.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-}
-
-/// An item whose signatures and times are in order.
-pub(super) struct Verified {
-    pub(super) credential: SignedCredential,
-    pub(super) mappings: Vec<SignedMapping>,
-}
-
-impl Verified {
-    /// Whose it is.
-    pub(super) fn subject(&self) -> &Csi {
-        &self.claims().subject
-    }
-
-    pub(super) fn claims(&self) -> &Credential {
-        self.credential.unverified()
-    }
+    Refused(#[from] Refusal),
 }
 
 /// Decodes an item and verifies everything that doesn't depend on the store.
-pub(super) fn verify(
-    item: &RawItem,
-    trust: &TrustList,
-    now: UnixTime,
-) -> Result<Verified, ItemError> {
+pub(super) fn verify(item: &RawItem, verifier: Verifier<'_>) -> Result<Submission, ItemError> {
     let content = item.content()?;
     let (credential, mappings) = match item.format {
         Format::JsonLines => decode_json(content)?,
         Format::CborSequence => decode_cbor(content)?,
     };
-    let credential = SignedCredential::from_bytes(&credential)?;
-    let claims = credential.verify(trust, now)?;
+    let credential = SignedCredential::from_bytes(&credential).map_err(Refusal::Credential)?;
     let mut signed = Vec::with_capacity(mappings.len());
     for (at, mapping) in mappings.iter().enumerate() {
-        let refuse = |source| ItemError::Mapping {
+        let refuse = |source| Refusal::Mapping {
             number: at + 1,
             source,
         };
-        let mapping = SignedMapping::from_bytes(mapping).map_err(refuse)?;
-        mapping.verify(&claims, now).map_err(refuse)?;
-        signed.push(mapping);
+        signed.push(SignedMapping::from_bytes(mapping).map_err(refuse)?);
     }
-    Ok(Verified {
-        credential,
-        mappings: signed,
-    })
+    let bundle = Bundle::new(credential, signed).map_err(Refusal::Bundle)?;
+    Ok(verifier.publication(bundle)?)
 }
 
 type Encoded = (Vec<u8>, Vec<Vec<u8>>);

@@ -6,6 +6,7 @@ use protocol::bundle::Bundle;
 use protocol::cose::SigningKey;
 use protocol::credential::{Credential, Issuer, SignedCredential};
 use protocol::csi::Csi;
+use protocol::derivation::Salt;
 use protocol::mapping::{
     Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces, SignedMapping,
 };
@@ -164,7 +165,7 @@ impl Bench {
         self.store
             .update(&mut |update| {
                 let row = update.find(&csi(name))?.ok_or(StoreError::Missing)?;
-                let bundle = Bundle::decode(&row.bundle).unwrap();
+                let bundle = Bundle::decode(&row.content.unwrap().bundle).unwrap();
                 let fields = |signed: &SignedMapping| {
                     let mapping = signed.unverified();
                     (mapping.id.0[0], mapping.seq, mapping.entries.len())
@@ -176,11 +177,13 @@ impl Bench {
         found
     }
 
+    /// The salt that the record would be sealed with.
     fn salt(&self, name: &str) -> Salt {
         let mut salt = None;
         self.store
             .update(&mut |update| {
-                salt = update.find(&csi(name))?.map(|row| row.salt);
+                let content = update.find(&csi(name))?.and_then(|row| row.content);
+                salt = content.map(|content| content.salt.bound_to(&content.bundle));
                 Ok(())
             })
             .unwrap();

@@ -3,6 +3,7 @@
 mod earlier;
 mod plan;
 mod publish;
+mod published;
 mod records;
 mod set_up;
 
@@ -77,7 +78,7 @@ pub enum BuildError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is nothing to publish.
-    #[error("the store is empty: run `sotto-server import` first")]
+    #[error("there is nothing to publish: no mapping is held that is still valid")]
     Empty,
     /// The published snapshot, which the new one must name.
     #[error("the snapshot before can't be read: {0}")]
@@ -169,11 +170,11 @@ impl Built {
         options: &BuildOptions<'_>,
     ) -> Result<Self, BuildError> {
         let ids = view.row_ids()?;
-        if ids.is_empty() {
+        let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
+        let mut records = Records::evaluate(view, &ids, options.oprf, options.now, &stage)?;
+        if records.count() == 0 {
             return Err(BuildError::Empty);
         }
-        let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
-        let mut records = Records::evaluate(view, ids, options.oprf, &stage)?;
         stage.finish(&format!(
             "{} records, {} bytes",
             records.count(),

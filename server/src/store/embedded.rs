@@ -1,25 +1,44 @@
 //! The store in one file, by redb.
 
+mod audience;
+mod update;
+mod view;
+
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use protocol::csi::Csi;
 use redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _,
-    ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
 };
 
-use super::{ImportProgress, Row, RowId, SourceId, Store, StoreError, StoreKeys, Update, View};
+use super::{ImportProgress, Store, StoreError, StoreKeys, Update, View};
 use crate::durable::PRIVATE;
+use update::EmbeddedUpdate;
+use view::EmbeddedView;
 
 type Bytes = &'static [u8];
+type Name = &'static [u8; 32];
 
-const ROWS: TableDefinition<'_, &'static [u8; 32], Bytes> = TableDefinition::new("rows");
-const IMPORTS: TableDefinition<'_, &'static [u8; 32], [u64; 7]> = TableDefinition::new("imports");
+/// Rows, sealed, by their names.
+const ROWS: TableDefinition<'_, Name, Bytes> = TableDefinition::new("rows");
+/// The block list, sealed, by the names of rows.
+const BLOCKED: TableDefinition<'_, Name, Bytes> = TableDefinition::new("blocked");
+/// Audience records by their handles.
+const AUDIENCE: TableDefinition<'_, Name, Bytes> = TableDefinition::new("audience");
+/// Handles of audience records by the time at which they expire.
+const AUDIENCE_EXPIRY: TableDefinition<'_, (u64, Name), ()> =
+    TableDefinition::new("audience_expiry");
+/// Number of audience records by owner; that of all under the empty name.
+const AUDIENCE_COUNTS: TableDefinition<'_, &'static str, u64> =
+    TableDefinition::new("audience_counts");
+/// Entries of the audit log by index.
+const AUDIT: TableDefinition<'_, u64, Bytes> = TableDefinition::new("audit");
+const IMPORTS: TableDefinition<'_, Name, [u64; 7]> = TableDefinition::new("imports");
 const META: TableDefinition<'_, &'static str, Bytes> = TableDefinition::new("meta");
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const CACHE_BYTES: usize = 128 << 20;
 
 /// A store in one file.
@@ -33,7 +52,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::Version`], [`StoreError::ForeignKey`],
-    /// [`StoreError::Engine`].
+    /// [`StoreError::Embedded`].
     pub fn open(path: &Path, keys: StoreKeys) -> Result<Self, StoreError> {
         // redb makes the file itself, with the permissions of the umask.
         OpenOptions::new()
@@ -42,7 +61,7 @@ impl EmbeddedStore {
             .write(true)
             .mode(PRIVATE)
             .open(path)
-            .map_err(|error| StoreError::Engine(redb::Error::Io(error)))?;
+            .map_err(|error| engine(redb::Error::Io(error)))?;
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)
@@ -50,7 +69,7 @@ impl EmbeddedStore {
                 DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
                     path: path.to_owned(),
                 },
-                other => StoreError::Engine(other.into()),
+                other => engine(other),
             })?;
         let store = Self { database, keys };
         store.check(path.to_owned())?;
@@ -62,8 +81,6 @@ impl EmbeddedStore {
     fn check(&self, path: PathBuf) -> Result<(), StoreError> {
         let transaction = self.database.begin_write().map_err(engine)?;
         {
-            transaction.open_table(ROWS).map_err(engine)?;
-            transaction.open_table(IMPORTS).map_err(engine)?;
             let mut meta = transaction.open_table(META).map_err(engine)?;
             let version = meta
                 .get("version")
@@ -92,19 +109,28 @@ impl EmbeddedStore {
                     }
                 }
             }
+            // A view can only open tables that are there.
+            open_all(&transaction)?;
         }
         transaction.commit().map_err(engine)
     }
 }
 
+fn open_all(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(ROWS).map_err(engine)?;
+    transaction.open_table(BLOCKED).map_err(engine)?;
+    transaction.open_table(AUDIENCE).map_err(engine)?;
+    transaction.open_table(AUDIENCE_EXPIRY).map_err(engine)?;
+    transaction.open_table(AUDIENCE_COUNTS).map_err(engine)?;
+    transaction.open_table(AUDIT).map_err(engine)?;
+    transaction.open_table(IMPORTS).map_err(engine)?;
+    Ok(())
+}
+
 impl Store for EmbeddedStore {
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
         let transaction = self.database.begin_read().map_err(engine)?;
-        Ok(Box::new(EmbeddedView {
-            rows: transaction.open_table(ROWS).map_err(engine)?,
-            imports: transaction.open_table(IMPORTS).map_err(engine)?,
-            keys: &self.keys,
-        }))
+        Ok(Box::new(EmbeddedView::open(&transaction, &self.keys)?))
     }
 
     fn update(
@@ -113,89 +139,8 @@ impl Store for EmbeddedStore {
     ) -> Result<(), StoreError> {
         // Dropped without a commit, the transaction never was.
         let transaction = self.database.begin_write().map_err(engine)?;
-        change(&mut EmbeddedUpdate {
-            transaction: &transaction,
-            keys: &self.keys,
-        })?;
+        change(&mut EmbeddedUpdate::open(&transaction, &self.keys)?)?;
         transaction.commit().map_err(engine)
-    }
-}
-
-struct EmbeddedView<'a> {
-    rows: ReadOnlyTable<&'static [u8; 32], Bytes>,
-    imports: ReadOnlyTable<&'static [u8; 32], [u64; 7]>,
-    keys: &'a StoreKeys,
-}
-
-impl View for EmbeddedView<'_> {
-    fn count(&self) -> Result<u64, StoreError> {
-        self.rows.len().map_err(engine)
-    }
-
-    fn row_ids(&self) -> Result<Vec<RowId>, StoreError> {
-        let mut ids = Vec::new();
-        for entry in self.rows.iter().map_err(engine)? {
-            let (id, _) = entry.map_err(engine)?;
-            ids.push(RowId::from_bytes(*id.value()));
-        }
-        Ok(ids)
-    }
-
-    fn row(&self, id: &RowId) -> Result<Row, StoreError> {
-        let sealed = self
-            .rows
-            .get(id.as_bytes())
-            .map_err(engine)?
-            .ok_or(StoreError::Missing)?;
-        self.keys.open(id, sealed.value())
-    }
-
-    fn import_progress(&self, source: &SourceId) -> Result<Option<ImportProgress>, StoreError> {
-        Ok(self
-            .imports
-            .get(&source.0)
-            .map_err(engine)?
-            .map(|fields| ImportProgress::from_fields(fields.value())))
-    }
-}
-
-struct EmbeddedUpdate<'a> {
-    transaction: &'a WriteTransaction,
-    keys: &'a StoreKeys,
-}
-
-impl Update for EmbeddedUpdate<'_> {
-    fn find(&mut self, csi: &Csi) -> Result<Option<Row>, StoreError> {
-        let id = self.keys.row_id(csi);
-        let rows = self.transaction.open_table(ROWS).map_err(engine)?;
-        let sealed = rows.get(id.as_bytes()).map_err(engine)?;
-        sealed
-            .map(|sealed| self.keys.open(&id, sealed.value()))
-            .transpose()
-    }
-
-    fn put(&mut self, row: &Row) -> Result<(), StoreError> {
-        let id = self.keys.row_id(&row.csi);
-        let sealed = self.keys.seal(&id, row)?;
-        let mut rows = self.transaction.open_table(ROWS).map_err(engine)?;
-        rows.insert(id.as_bytes(), sealed.as_slice())
-            .map_err(engine)?;
-        Ok(())
-    }
-
-    fn note_import(
-        &mut self,
-        source: &SourceId,
-        progress: Option<&ImportProgress>,
-    ) -> Result<(), StoreError> {
-        let mut imports = self.transaction.open_table(IMPORTS).map_err(engine)?;
-        match progress {
-            Some(progress) => imports
-                .insert(&source.0, progress.to_fields())
-                .map_err(engine)?,
-            None => imports.remove(&source.0).map_err(engine)?,
-        };
-        Ok(())
     }
 }
 
@@ -227,7 +172,7 @@ impl ImportProgress {
 }
 
 fn engine(error: impl Into<redb::Error>) -> StoreError {
-    StoreError::Engine(error.into())
+    StoreError::Embedded(Box::new(error.into()))
 }
 
 impl std::fmt::Debug for EmbeddedStore {
@@ -239,7 +184,7 @@ impl std::fmt::Debug for EmbeddedStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::contract;
+    use crate::store::contract::{self, Bench};
 
     const KEY: [u8; 32] = [5; 32];
 
@@ -247,9 +192,24 @@ mod tests {
         EmbeddedStore::open(path, StoreKeys::derive(&KEY)).unwrap()
     }
 
+    struct InDirectory(tempfile::TempDir);
+
+    impl Bench for InDirectory {
+        fn open(&self) -> Box<dyn Store> {
+            Box::new(open(&self.0.path().join("store.redb")))
+        }
+
+        fn at_rest(&self) -> Vec<Vec<u8>> {
+            let files = std::fs::read_dir(self.0.path()).unwrap();
+            files
+                .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+                .collect()
+        }
+    }
+
     #[test]
     fn keeps_the_contract() {
-        contract::check(|directory| Box::new(open(&directory.join("store.redb"))));
+        contract::check(&|| Box::new(InDirectory(tempfile::tempdir().unwrap())));
     }
 
     #[test]
@@ -265,6 +225,6 @@ mod tests {
         drop(open(&path));
         std::fs::write(&path, b"not a store of any version, but long enough").unwrap();
         let broken = EmbeddedStore::open(&path, StoreKeys::derive(&KEY));
-        assert!(matches!(broken, Err(StoreError::Engine(_))));
+        assert!(matches!(broken, Err(StoreError::Embedded(_))));
     }
 }

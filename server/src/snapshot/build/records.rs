@@ -1,15 +1,20 @@
 //! The records of a snapshot, between the store and the buckets.
 
+use std::collections::HashSet;
+
 use protocol::bucket::{self, BucketLayout, FillerSeed};
+use protocol::csi::Csi;
 use protocol::derivation::Locator;
 use protocol::oprf::{OprfKey, OprfOutput};
 use protocol::placement::{BucketIndex, Placement};
 use protocol::record::{SealedRecord, sealed_len};
+use protocol::time::UnixTime;
 use rayon::prelude::*;
 
 use super::BuildError;
+use super::published::published;
 use crate::progress::Stage;
-use crate::store::{RowId, View};
+use crate::store::{RowId, StoreError, View};
 
 /// Rows evaluated between two signs of progress.
 const CHUNK_ROWS: usize = 4096;
@@ -18,6 +23,8 @@ const CHUNK_ROWS: usize = 4096;
 pub(super) struct Records {
     rows: Vec<(RowId, OprfOutput)>,
     located: Vec<(Locator, u32)>,
+    /// When what is published was chosen.
+    now: UnixTime,
 }
 
 /// Records sorted by bucket.
@@ -29,34 +36,44 @@ pub(super) struct ByBucket {
 }
 
 impl Records {
-    /// Evaluates the OPRF of every row on all threads.
+    /// Evaluates the OPRF of everything that is published at `now`, on all
+    /// threads.
     pub(super) fn evaluate(
         view: &dyn View,
-        ids: Vec<RowId>,
+        ids: &[RowId],
         key: &OprfKey,
+        now: UnixTime,
         stage: &Stage,
     ) -> Result<Self, BuildError> {
+        let blocked: HashSet<Csi> = view.blocked()?.into_iter().collect();
         let (mut rows, mut located) =
             (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for chunk in ids.chunks(CHUNK_ROWS) {
-            let evaluated = chunk.par_iter().map(|id| {
-                let row = view.row(id)?;
-                let output = key.evaluate(&row.csi)?;
+            let stored = view.rows(chunk)?;
+            let evaluated = chunk.par_iter().zip(&stored).map(|(id, row)| {
+                let Some(content) = &row.content else {
+                    return Ok(None);
+                };
+                if blocked.contains(&content.csi) {
+                    return Ok(None);
+                }
+                let Some(bundle) = published(content, now)? else {
+                    return Ok(None);
+                };
+                let output = key.evaluate(&content.csi)?;
                 let locator = output.locator();
                 // Bundles have at most 16 KiB.
-                Ok((
-                    (*id, output),
-                    (locator, sealed_len(row.bundle.len()) as u32),
-                ))
+                let bytes = sealed_len(bundle.len()) as u32;
+                Ok(Some(((*id, output), (locator, bytes))))
             });
             let evaluated: Vec<_> = evaluated.collect::<Result<_, BuildError>>()?;
-            for (row, place) in evaluated {
+            for (row, place) in evaluated.into_iter().flatten() {
                 rows.push(row);
                 located.push(place);
             }
             stage.advance(chunk.len() as u64);
         }
-        Ok(Self { rows, located })
+        Ok(Self { rows, located, now })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -129,10 +146,18 @@ impl Records {
         column: u32,
         seed: &FillerSeed,
     ) -> Result<Vec<u8>, BuildError> {
-        let sealed = records.iter().map(|record| {
-            let (id, output) = &self.rows[*record as usize];
-            let row = view.row(id)?;
-            Ok(SealedRecord::seal(output, row.salt, &row.bundle)?)
+        let rows: Vec<&(RowId, OprfOutput)> = records
+            .iter()
+            .map(|record| &self.rows[*record as usize])
+            .collect();
+        let ids: Vec<RowId> = rows.iter().map(|(id, _)| *id).collect();
+        let stored = view.rows(&ids)?;
+        let sealed = rows.iter().zip(&stored).map(|((_, output), row)| {
+            // The view is the one that they were evaluated in.
+            let content = row.content.as_ref().ok_or(StoreError::Missing)?;
+            let bundle = published(content, self.now)?.ok_or(StoreError::Missing)?;
+            let salt = content.salt.bound_to(&bundle);
+            Ok(SealedRecord::seal(output, salt, &bundle)?)
         });
         let sealed: Vec<SealedRecord> = sealed.collect::<Result<_, BuildError>>()?;
         Ok(bucket::encode(
