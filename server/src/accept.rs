@@ -123,3 +123,6 @@ impl Held {
         Row { marks, content }
     }
 }
+
+#[cfg(test)]
+mod tests;
