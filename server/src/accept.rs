@@ -5,6 +5,8 @@
 //! and the CSIP changes an identifier's row, and each change is an entry of the
 //! audit log.
 
+mod audience;
+mod holdings;
 mod journal;
 mod merge;
 mod refusal;
@@ -18,6 +20,8 @@ use protocol::derivation::Salt;
 use protocol::time::UnixTime;
 use zeroize::Zeroizing;
 
+pub use audience::AudienceLimits;
+pub use holdings::holdings;
 pub use journal::Journal;
 pub use refusal::Refusal;
 pub use verify::{Submission, Verifier};
@@ -45,6 +49,7 @@ pub fn apply(
     update: &mut dyn Update,
     journal: &mut Journal,
     submission: &Submission,
+    _limits: &AudienceLimits,
     now: UnixTime,
 ) -> Result<Result<Outcome, Refusal>, StoreError> {
     let (csi, outcome) = match submission.statement() {

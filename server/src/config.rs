@@ -24,6 +24,9 @@ const QUEUE_MAX: usize = 1 << 16;
 /// Most threads for queries that may be configured.
 const THREADS_MAX: usize = 1024;
 
+/// Most audience records that may be configured.
+const AUDIENCE_MAX: u64 = 1 << 24;
+
 /// Longest lifetime of a snapshot: a year.
 const LIFETIME_HOURS_MAX: u64 = 365 * 24;
 
@@ -39,6 +42,8 @@ pub struct Config {
     pub tls: Tls,
     /// Snapshots.
     pub snapshot: Snapshot,
+    /// Audience records.
+    pub audience: Audience,
     /// The queue of PIR queries.
     pub queries: Queries,
     /// Patience.
@@ -63,6 +68,19 @@ pub struct Tls {
 pub struct Snapshot {
     /// Hours until clients refuse a snapshot.
     pub lifetime_hours: u64,
+    /// Seconds between two builds of a server that runs; 0 for builds on
+    /// SIGHUP alone.
+    pub interval_secs: u64,
+}
+
+/// How many audience records are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audience {
+    /// Of one sender's account.
+    pub per_sender: u64,
+    /// Of all.
+    pub total: u64,
 }
 
 /// The queue of PIR queries.
@@ -194,6 +212,19 @@ impl Config {
                 1,
                 LIFETIME_HOURS_MAX,
             ),
+            (
+                "snapshot.interval_secs",
+                self.snapshot.interval_secs,
+                0,
+                LIFETIME_HOURS_MAX * 3600,
+            ),
+            (
+                "audience.per_sender",
+                self.audience.per_sender,
+                0,
+                AUDIENCE_MAX,
+            ),
+            ("audience.total", self.audience.total, 0, AUDIENCE_MAX),
             ("queries.max_batch", self.queries.max_batch as u64, 1, batch),
             (
                 "queries.queue_length",
@@ -242,6 +273,13 @@ impl Config {
     }
 }
 
+impl Snapshot {
+    /// Time between two builds, if there is one.
+    pub fn interval(&self) -> Option<Duration> {
+        (self.interval_secs > 0).then(|| Duration::from_secs(self.interval_secs))
+    }
+}
+
 impl Queries {
     /// How long a query waits.
     pub fn deadline(&self) -> Duration {
@@ -274,6 +312,7 @@ impl Default for Config {
             max_connections: 1024,
             tls: Tls::default(),
             snapshot: Snapshot::default(),
+            audience: Audience::default(),
             queries: Queries::default(),
             timeouts: Timeouts::default(),
             log: Log::default(),
@@ -294,6 +333,16 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             lifetime_hours: 7 * 24,
+            interval_secs: 3600,
+        }
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self {
+            per_sender: 1000,
+            total: 100_000,
         }
     }
 }
@@ -351,7 +400,7 @@ mod tests {
         let keys = table
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len));
-        assert_eq!(keys.sum::<usize>(), 17);
+        assert_eq!(keys.sum::<usize>(), 20);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A small provider for tests: sample recipients, imported and published.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use protocol::manifest::SnapshotId;
 use protocol::time::UnixTime;
@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
 use crate::snapshot::build::{self, BuildError, BuildOptions};
-use crate::store::{Content, Marks, Row, Store as _};
+use crate::store::{Content, Marks, Row, Store};
 
 const RECORDS: usize = 300;
 const SEED: u64 = 42;
@@ -22,6 +22,8 @@ pub(crate) struct Provider {
     pub(crate) records: Vec<SampleRecord>,
     pub(crate) api_key: ApiKey,
     pub(crate) now: UnixTime,
+    /// Open all the time: it can be opened once.
+    pub(crate) store: Arc<dyn Store>,
     _root: TempDir,
 }
 
@@ -40,11 +42,13 @@ impl Provider {
             .add(SenderName::new("tester").unwrap(), now, &mut rand::rng())
             .unwrap();
         senders.write(&data.senders_path()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(data.store().unwrap());
         let provider = Self {
             data,
             records,
             api_key,
             now,
+            store,
             _root: root,
         };
         provider.put(&provider.records);
@@ -62,8 +66,7 @@ impl Provider {
                 salt: protocol::derivation::Salt::random(&mut rand::rng()),
             }),
         };
-        let store = self.data.store().unwrap();
-        store
+        self.store
             .update(&mut |update| {
                 records
                     .iter()
@@ -88,11 +91,7 @@ impl Provider {
             progress: Progress::Silent,
             memory,
         };
-        build::run(
-            &self.data.store().unwrap(),
-            &self.data.snapshots(),
-            &options,
-        )
+        build::run(&*self.store, &self.data.snapshots(), &options)
     }
 }
 

@@ -8,16 +8,19 @@ mod error;
 mod handlers;
 mod listen;
 mod patience;
+mod publishing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use protocol::cose::KeyId;
 use protocol::oprf::OprfKey;
+use protocol::trust::TrustList;
 use protocol::wire;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use error::Error;
 pub use listen::{ListenLimits, serve};
 
+use crate::accept::AudienceLimits;
 use crate::config::{Config, LogFormat};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::memory::Memory;
@@ -33,33 +37,49 @@ use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
 use crate::snapshot::build::OPRF_EPOCH;
 use crate::snapshot::{Snapshot, SnapshotError, current};
+use crate::store::Store;
+use crate::writer::Writer;
 
 /// Request bodies in memory at a time: of a quarter of a megabyte at most.
 const BODIES_MAX: usize = 256;
 
 /// What every request may use.
 pub struct AppState {
-    snapshot: ArcSwap<Snapshot>,
+    /// What is served; nothing before the first build.
+    snapshot: ArcSwapOption<Snapshot>,
     oprf: OprfKey,
     oprf_epoch: u64,
-    senders: Senders,
+    /// The key by which recipients name this provider.
+    provider: KeyId,
+    senders: ArcSwap<Senders>,
+    trust: ArcSwap<TrustList>,
+    store: Arc<dyn Store>,
+    writer: Writer,
     scheduler: Scheduler<Snapshot>,
     /// Whether new requests are welcome.
     ready: AtomicBool,
     body_timeout: Duration,
     bodies: Semaphore,
-    /// One permit a core: OPRF evaluations take long.
+    /// One permit a core: OPRF evaluations and signatures take long.
     evaluations: Semaphore,
 }
 
 /// What a service is made of.
 pub struct Parts {
-    /// What is served.
-    pub snapshot: Snapshot,
+    /// What is served, if anything was published.
+    pub snapshot: Option<Snapshot>,
     /// Evaluates.
     pub oprf: OprfKey,
+    /// The key that signs manifests.
+    pub provider: KeyId,
     /// Who may ask.
     pub senders: Senders,
+    /// Who may speak for which identifiers.
+    pub trust: TrustList,
+    /// Where what is published is kept.
+    pub store: Arc<dyn Store>,
+    /// How many audience records are kept.
+    pub audience: AudienceLimits,
     /// The queue's limits.
     pub limits: Limits,
     /// Threads that answer queries; 0 for one a core.
@@ -68,7 +88,7 @@ pub struct Parts {
     pub body_timeout: Duration,
 }
 
-/// Why the service can't start.
+/// Why the service can't start, or a snapshot can't be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -92,30 +112,28 @@ pub enum StartError {
 }
 
 impl AppState {
-    /// The state for the published snapshot of a data directory.
+    /// The state for a data directory, with its published snapshot if there is
+    /// one.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn open(data: &DataDir, config: &Config) -> Result<Arc<Self>, StartError> {
-        let directory = data.snapshots();
-        let backend = config.queries.backend().map_err(StartError::Backend)?;
-        // For a person who waits; elsewhere the log has nothing but its own lines.
-        let progress = match (config.log.format, Progress::detect()) {
-            (LogFormat::Text, Progress::Bar) => Progress::Bar,
-            _ => Progress::Silent,
-        };
-        let snapshot = Snapshot::load(
-            &directory,
-            current::read(&directory)?,
-            &data.provider_public_key()?,
-            Memory::OfSystem,
-            progress,
-        )?
-        .with_backend(backend);
+    pub fn open(
+        data: &DataDir,
+        config: &Config,
+        store: Arc<dyn Store>,
+    ) -> Result<Arc<Self>, StartError> {
+        let provider = data.provider_public_key()?;
         Self::start(Parts {
-            snapshot,
+            snapshot: published(data, config)?,
             oprf: data.oprf_key()?,
+            provider: provider.key_id(),
             senders: data.senders()?,
+            trust: data.trust()?,
+            store,
+            audience: AudienceLimits {
+                per_sender: config.audience.per_sender,
+                total: config.audience.total,
+            },
             limits: Limits {
                 max_batch: config.queries.max_batch,
                 queue_length: config.queries.queue_length,
@@ -127,31 +145,70 @@ impl AppState {
         })
     }
 
-    /// The state of a service, ready at once.
+    /// The state of a service, ready at once if there is a snapshot.
     ///
     /// # Errors
     /// [`StartError::OprfKey`], [`StartError::Thread`].
     pub fn start(parts: Parts) -> Result<Arc<Self>, StartError> {
-        if parts.snapshot.manifest().oprf_key != parts.oprf.public_key() {
-            return Err(StartError::OprfKey);
-        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Arc::new(Self {
-            snapshot: ArcSwap::from_pointee(parts.snapshot),
+        let state = Self {
+            snapshot: ArcSwapOption::empty(),
             oprf: parts.oprf,
             oprf_epoch: OPRF_EPOCH,
-            senders: parts.senders,
+            provider: parts.provider,
+            senders: ArcSwap::from_pointee(parts.senders),
+            trust: ArcSwap::from_pointee(parts.trust),
+            writer: Writer::start(Arc::clone(&parts.store), parts.audience)?,
+            store: parts.store,
             scheduler: Scheduler::start(parts.limits, parts.threads)?,
             ready: AtomicBool::new(true),
             body_timeout: parts.body_timeout,
             bodies: Semaphore::new(BODIES_MAX),
             evaluations: Semaphore::new(cores),
-        }))
+        };
+        if let Some(snapshot) = parts.snapshot {
+            state.replace_snapshot(snapshot)?;
+        }
+        Ok(Arc::new(state))
     }
 
-    /// The snapshot that is served.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    /// The snapshot that is served, if one was published.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()
+    }
+
+    /// Serves another snapshot from now on. Queries that were accepted are
+    /// answered from the one they are for.
+    ///
+    /// # Errors
+    /// [`StartError::OprfKey`]; the one before stays.
+    pub fn replace_snapshot(&self, snapshot: Snapshot) -> Result<(), StartError> {
+        if snapshot.manifest().oprf_key != self.oprf.public_key() {
+            return Err(StartError::OprfKey);
+        }
+        self.snapshot.store(Some(Arc::new(snapshot)));
+        Ok(())
+    }
+
+    /// Who may speak for which identifiers.
+    pub fn trust(&self) -> Arc<TrustList> {
+        self.trust.load_full()
+    }
+
+    /// Where what is published is kept.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Reads the trust list and the senders again.
+    ///
+    /// # Errors
+    /// [`DataDirError`]; what was in force stays.
+    pub fn reload(&self, data: &DataDir) -> Result<(), DataDirError> {
+        let (trust, senders) = (data.trust()?, data.senders()?);
+        self.trust.store(Arc::new(trust));
+        self.senders.store(Arc::new(senders));
+        Ok(())
     }
 
     /// Says from now on that no requests are welcome; those that come are
@@ -161,14 +218,37 @@ impl AppState {
     }
 
     fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.ready.load(Ordering::Relaxed) && self.snapshot.load().is_some()
     }
+}
+
+/// The published snapshot of a data directory, loaded and verified; `None` if
+/// none was built.
+///
+/// # Errors
+/// [`StartError`].
+pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, StartError> {
+    let directory = data.snapshots();
+    let backend = config.queries.backend().map_err(StartError::Backend)?;
+    let id = match current::read(&directory) {
+        Ok(id) => id,
+        Err(SnapshotError::None { .. }) => return Ok(None),
+        Err(other) => return Err(other.into()),
+    };
+    // For a person who waits; elsewhere the log has nothing but its own lines.
+    let progress = match (config.log.format, Progress::detect()) {
+        (LogFormat::Text, Progress::Bar) => Progress::Bar,
+        _ => Progress::Silent,
+    };
+    let provider = data.provider_public_key()?;
+    let snapshot = Snapshot::load(&directory, id, &provider, Memory::OfSystem, progress)?;
+    Ok(Some(snapshot.with_backend(backend)))
 }
 
 impl std::fmt::Debug for AppState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AppState")
-            .field("snapshot", &self.snapshot().id())
+            .field("snapshot", &self.snapshot().map(|snapshot| snapshot.id()))
             .finish_non_exhaustive()
     }
 }
@@ -180,6 +260,14 @@ pub fn app(state: Arc<AppState>) -> Router {
         .route(wire::HINT_ROUTE, get(handlers::hint))
         .route(wire::OPRF_PATH, post(handlers::oprf))
         .route(wire::QUERY_ROUTE, post(handlers::query))
+        .route(
+            wire::MAPPINGS_PATH,
+            put(publishing::publish)
+                .delete(publishing::remove)
+                .get(publishing::holdings),
+        )
+        .route(wire::RELEASES_PATH, put(publishing::release))
+        .route(wire::AUDIT_PATH, get(publishing::audit))
         .route(wire::LIVE_PATH, get(handlers::live))
         .route(wire::READY_PATH, get(handlers::ready))
         .fallback(async || Error::NotFound)

@@ -22,7 +22,7 @@ use sha3::{Digest as _, Sha3_256};
 pub use item::ItemError;
 pub use source::Format;
 
-use crate::accept::{self, Journal, Outcome, Submission, Verifier};
+use crate::accept::{self, AudienceLimits, Journal, Outcome, Submission, Verifier};
 use crate::digest;
 use crate::durable::FileError;
 use crate::progress::Progress;
@@ -31,6 +31,12 @@ use source::{RawItem, Source};
 
 /// Items verified together and made durable together.
 const BATCH_ITEMS: usize = 4096;
+
+/// A file holds no audience records.
+const NO_AUDIENCE: AudienceLimits = AudienceLimits {
+    per_sender: 0,
+    total: 0,
+};
 
 /// What an import needs to know.
 pub struct ImportOptions<'a> {
@@ -135,8 +141,10 @@ pub fn run(
             let mut journal = Journal::open(update)?;
             for (raw, verified) in batch.iter().zip(&verified) {
                 let applied = match verified {
-                    Ok(submission) => accept::apply(update, &mut journal, submission, options.now)?
-                        .map_err(ItemError::from),
+                    Ok(submission) => {
+                        accept::apply(update, &mut journal, submission, &NO_AUDIENCE, options.now)?
+                            .map_err(ItemError::from)
+                    }
                     Err(why) => Err(*why),
                 };
                 match applied {

@@ -6,8 +6,10 @@
 //! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`config`], [`senders`], [`durable`] |
 //! | the truth: rows, encrypted | [`store`] |
 //! | what is accepted, and what it does to the truth | [`accept`] |
+//! | submissions that share commits | [`writer`] |
 //! | from a file of credentials and mappings into the store | [`import`] |
 //! | from the store to a published snapshot | [`snapshot`] |
+//! | a new snapshot while one is served | [`rebuild`] |
 //! | queries that share passes over the database | [`scheduler`] |
 //! | HTTP over TLS | [`http`], [`tls`] |
 //!
@@ -27,9 +29,11 @@ pub mod keys;
 pub mod loaded;
 pub mod memory;
 pub mod progress;
+pub mod rebuild;
 pub mod sample;
 pub mod scheduler;
 pub mod senders;
 pub mod snapshot;
 pub mod store;
 pub mod tls;
+pub mod writer;

@@ -65,6 +65,8 @@ pub struct Facts {
     /// Bytes of the database that differ from the snapshot before, if the set-up
     /// started from that one's.
     pub changed_digits: Option<u64>,
+    /// Entries of the audit log that the snapshot takes into account.
+    pub audit_entries: u64,
     /// Milliseconds that the build took, without writing the file.
     pub build_ms: u64,
 }

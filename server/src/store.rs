@@ -281,7 +281,7 @@ pub enum Block {
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process has the store open.
-    #[error("{path} is in use by another process: wait for it to end", path = .path.display())]
+    #[error("{path} is in use by another process: wait for it to end; a server that runs builds a snapshot by itself, and at once on SIGHUP", path = .path.display())]
     InUse {
         /// The file.
         path: PathBuf,

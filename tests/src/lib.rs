@@ -20,6 +20,7 @@ use server::progress::Progress;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
 use server::snapshot::build::{self, BuildOptions};
+use server::store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -32,6 +33,8 @@ pub const SENDER: &str = "end-to-end-tests";
 pub struct Directory {
     root: TempDir,
     data: DataDir,
+    /// Open all the time: it can be opened once.
+    store: Arc<dyn Store>,
     sample: Sample,
     /// What it was given.
     pub records: Vec<SampleRecord>,
@@ -80,8 +83,9 @@ impl Directory {
         let api_key = senders.add(SenderName::new(SENDER)?, now, &mut rand::rng())?;
         senders.write(&data.senders_path())?;
         let mut refused = Vec::new();
+        let store: Arc<dyn Store> = Arc::new(data.store()?);
         let summary = import::run(
-            &data.store()?,
+            &*store,
             &file,
             ImportOptions {
                 trust: &data.trust()?,
@@ -100,6 +104,7 @@ impl Directory {
         let directory = Self {
             root,
             data,
+            store,
             sample,
             records,
             api_key,
@@ -122,7 +127,7 @@ impl Directory {
             progress: Progress::Silent,
             memory: Memory::OfSystem,
         };
-        build::run(&self.data.store()?, &self.data.snapshots(), &options)?;
+        build::run(&*self.store, &self.data.snapshots(), &options)?;
         Ok(())
     }
 
@@ -173,7 +178,7 @@ impl Directory {
     /// What loading or listening says.
     pub async fn serve(self) -> Result<Provider> {
         let config = self.data.config()?;
-        let state = AppState::open(&self.data, &config)?;
+        let state = AppState::open(&self.data, &config, Arc::clone(&self.store))?;
         let tls = self.data.tls(&config)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -223,9 +228,12 @@ impl Provider {
     }
 
     /// The snapshot that is served.
+    ///
+    /// # Panics
+    /// Never: one was built before.
     #[must_use]
     pub fn snapshot(&self) -> Arc<server::snapshot::Snapshot> {
-        self.state.snapshot()
+        self.state.snapshot().expect("a published snapshot")
     }
 
     /// The bucket of an identifier.

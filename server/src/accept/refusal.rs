@@ -2,6 +2,7 @@
 
 use protocol::bundle::BundleError;
 use protocol::credential::CredentialError;
+use protocol::inquiry::InquiryError;
 use protocol::mapping::MappingError;
 use protocol::removal::RemovalError;
 
@@ -23,6 +24,9 @@ pub enum Refusal {
     /// A removal or release.
     #[error(transparent)]
     Removal(#[from] RemovalError),
+    /// An inquiry.
+    #[error(transparent)]
+    Inquiry(#[from] InquiryError),
     /// A statement with the last possible `seq`, which stands for the release of
     /// its assignment.
     #[error("seq {max} stands for the release of an assignment: choose a lower one", max = u64::MAX)]
@@ -51,4 +55,14 @@ pub enum Refusal {
     /// Together with what is stored it isn't a valid bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+}
+
+impl Refusal {
+    /// Whether the signer contradicts itself, which an honest one never does.
+    pub const fn is_equivocation(&self) -> bool {
+        matches!(
+            self,
+            Self::CredentialEquivocation | Self::MappingEquivocation
+        )
+    }
 }

@@ -17,6 +17,11 @@ use crate::store::{Store as _, StoreKeys};
 const NOW: UnixTime = UnixTime::from_secs(1_795_392_000);
 const DAY: u64 = 86_400;
 
+const LIMITS: AudienceLimits = AudienceLimits {
+    per_sender: 3,
+    total: 5,
+};
+
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
@@ -103,7 +108,7 @@ impl Bench {
         self.store
             .update(&mut |update| {
                 let mut journal = Journal::open(update)?;
-                applied = apply(update, &mut journal, &submission, self.now)?;
+                applied = apply(update, &mut journal, &submission, &LIMITS, self.now)?;
                 journal.close(update).map(drop)
             })
             .unwrap();

@@ -2,16 +2,19 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use protocol::time::UnixTime;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Outcome, logging};
 use crate::data_dir::DataDir;
 use crate::http::{AppState, ListenLimits, serve};
+use crate::rebuild::{Rebuilder, Rebuilt, When};
+use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -25,14 +28,8 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
     logging::start(&config.log);
     let address = args.listen.unwrap_or(config.listen);
     let tls = data.tls(&config)?;
-    let state = AppState::open(data, &config)?;
-    let snapshot = state.snapshot();
-    if UnixTime::now() >= snapshot.manifest().expires_at {
-        tracing::warn!(
-            expired = %snapshot.manifest().expires_at,
-            "clients refuse this snapshot: run `sotto-server snapshot build`"
-        );
-    }
+    let store: Arc<dyn Store> = Arc::new(data.store()?);
+    let state = AppState::open(data, &config, store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -41,13 +38,23 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
         let listener = listen(address).await?;
         let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        tracing::info!(
-            address = %listener.local_addr().context("the listening address")?,
-            snapshot = %snapshot.id(),
-            records = snapshot.manifest().records,
-            backend = %snapshot.backend(),
-            "serving"
-        );
+        let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+        let address = listener.local_addr().context("the listening address")?;
+        match state.snapshot() {
+            Some(snapshot) => tracing::info!(
+                %address,
+                snapshot = %snapshot.id(),
+                records = snapshot.manifest().records,
+                backend = %snapshot.backend(),
+                "serving"
+            ),
+            None => tracing::info!(%address, "serving, nothing to look up yet"),
+        }
+        tokio::spawn(keep_fresh(
+            Rebuilder::new(data.clone(), config.clone(), Arc::clone(&state)),
+            config.snapshot.interval(),
+            hangup,
+        ));
         serve(listener, tls, state, ListenLimits::from(&config), async {
             tokio::select! {
                 _ = terminated.recv() => {}
@@ -57,8 +64,50 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
         })
         .await;
         tracing::info!("stopped");
-        Ok(Outcome::Done)
-    })
+        anyhow::Ok(())
+    })?;
+    // A build that runs leaves nothing half done when the process ends.
+    runtime.shutdown_background();
+    Ok(Outcome::Done)
+}
+
+/// Builds when it is due, and on SIGHUP after reading trust list and senders
+/// again.
+async fn keep_fresh(rebuilder: Rebuilder, every: Option<Duration>, mut hangup: Signal) {
+    let mut when = When::Due;
+    loop {
+        rebuild(&rebuilder, when).await;
+        let pause = async {
+            match every {
+                Some(every) => tokio::time::sleep(every).await,
+                None => std::future::pending().await,
+            }
+        };
+        when = tokio::select! {
+            () = pause => When::Due,
+            _ = hangup.recv() => {
+                match rebuilder.reload() {
+                    Ok(()) => tracing::info!("trust list and senders were read again"),
+                    Err(error) => tracing::error!(%error, "what was in force stays"),
+                }
+                When::Now
+            }
+        };
+    }
+}
+
+async fn rebuild(rebuilder: &Rebuilder, when: When) {
+    let begun = Instant::now();
+    let of_task = rebuilder.clone();
+    let built = tokio::task::spawn_blocking(move || of_task.run(when)).await;
+    match built {
+        Ok(Ok(Rebuilt::Served(id))) => {
+            tracing::info!(snapshot = %id, milliseconds = begun.elapsed().as_millis() as u64, "serving a new snapshot");
+        }
+        Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "no new snapshot"),
+        Err(_) => tracing::error!("the build panicked"),
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

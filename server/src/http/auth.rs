@@ -5,14 +5,14 @@ use axum::http::header::AUTHORIZATION;
 
 use super::access::Noted;
 use super::{AppState, Error};
-use crate::senders::SenderIndex;
+use crate::senders::{SenderIndex, SenderName};
 
 /// Checks the API key, notes the sender and says which one it is.
 pub(super) fn authenticate(
     state: &AppState,
     headers: &HeaderMap,
     noted: &Noted,
-) -> Result<SenderIndex, Error> {
+) -> Result<(SenderIndex, SenderName), Error> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::Unauthorized);
@@ -24,7 +24,8 @@ pub(super) fn authenticate(
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(Error::Unauthorized);
     }
-    let (index, name) = state.senders.authenticate(key).ok_or(Error::Unauthorized)?;
+    let senders = state.senders.load();
+    let (index, name) = senders.authenticate(key).ok_or(Error::Unauthorized)?;
     noted.sender(name);
-    Ok(index)
+    Ok((index, name.clone()))
 }

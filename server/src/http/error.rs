@@ -7,12 +7,21 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
+use protocol::bundle::BundleError;
+use protocol::credential::CredentialError;
 use protocol::manifest::SnapshotId;
 use protocol::oprf::OprfError;
 use protocol::problem::{Problem, ProblemType};
-use protocol::wire::{WireError, media};
+use protocol::removal::RemovalError;
+use protocol::wire::{HolderMessageError, WireError, media};
 
+use crate::accept::Refusal;
 use crate::scheduler::ScheduleError;
+use crate::store::StoreError;
+use crate::writer::WriteError;
+
+/// Seconds after which a store that failed may be back.
+const STORE_RETRY_SECS: u32 = 5;
 
 /// Why a request was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +89,26 @@ pub enum Error {
     /// The query was not answered.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// Not a message of a recipient, or an object in it is not in its form.
+    #[error(transparent)]
+    Message(#[from] HolderMessageError),
+    /// The query string.
+    #[error("expected {expected}")]
+    QueryString {
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A submission breaks a rule, or nobody trusted stands behind it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed.
+    #[error(
+        "the store is not available: try again later; nothing that was answered before is lost"
+    )]
+    Store,
+    /// No snapshot is served yet.
+    #[error("nothing is published yet")]
+    NoSnapshot,
     /// Too many requests are under way.
     #[error("too many requests are under way")]
     Busy,
@@ -125,10 +154,67 @@ impl From<&Error> for Problem {
             Error::Schedule(ScheduleError::Stopping) | Error::NotReady => {
                 Self::new(ProblemType::NotReady).with_retry_after(1)
             }
+            Error::Message(error) => Self::new(message(error)),
+            Error::QueryString { .. } => Self::new(ProblemType::MalformedRequest),
+            Error::Refused(refusal) => Self::new(refused(refusal)),
+            Error::Store | Error::NoSnapshot => {
+                Self::new(ProblemType::NotReady).with_retry_after(STORE_RETRY_SECS)
+            }
             Error::Busy => Self::new(ProblemType::Overloaded).with_retry_after(1),
             Error::Panicked => Self::new(ProblemType::Internal),
         };
         problem.with_detail(error.to_string())
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refusal) => Self::Refused(refusal),
+            WriteError::Busy => Self::Busy,
+            WriteError::Store => Self::Store,
+            WriteError::Stopped => Self::NotReady,
+        }
+    }
+}
+
+/// The text of a store's error is for the operator.
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::Store
+    }
+}
+
+fn message(error: &HolderMessageError) -> ProblemType {
+    match error {
+        HolderMessageError::Authorization => ProblemType::Unauthorized,
+        HolderMessageError::TooLong { .. } => ProblemType::PayloadTooLarge,
+        HolderMessageError::Cbor(_)
+        | HolderMessageError::Structure
+        | HolderMessageError::Bundle(
+            BundleError::Cbor(_) | BundleError::Shape | BundleError::Version,
+        ) => ProblemType::MalformedRequest,
+        _ => ProblemType::UnprocessableObject,
+    }
+}
+
+fn refused(refusal: &Refusal) -> ProblemType {
+    match refusal {
+        Refusal::Credential(CredentialError::Untrusted(_))
+        | Refusal::Removal(RemovalError::Untrusted(_)) => ProblemType::Untrusted,
+        Refusal::Inquiry(_) => ProblemType::Unauthorized,
+        Refusal::CredentialEquivocation | Refusal::MappingEquivocation => ProblemType::Equivocation,
+        Refusal::Released
+        | Refusal::OlderCredential
+        | Refusal::OlderMapping
+        | Refusal::Delisted
+        | Refusal::Removed => ProblemType::Superseded,
+        Refusal::Credential(_)
+        | Refusal::Mapping { .. }
+        | Refusal::Removal(_)
+        | Refusal::LastSeq
+        | Refusal::Bundle(_) => ProblemType::UnprocessableObject,
     }
 }
 

@@ -17,8 +17,8 @@ use super::body::{self, Length};
 use super::{AppState, Error};
 use crate::snapshot::Snapshot;
 
-type Shared = State<Arc<AppState>>;
-type Notes = Extension<Arc<Noted>>;
+pub(super) type Shared = State<Arc<AppState>>;
+pub(super) type Notes = Extension<Arc<Noted>>;
 
 /// A manifest changes in place: ask again each time.
 const REVALIDATE: &str = "no-cache";
@@ -29,11 +29,20 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 const NEVER: &str = "no-store";
 
 /// The newest manifest.
-pub(super) async fn manifest(State(state): Shared, headers: HeaderMap) -> Response<Body> {
-    let snapshot = state.snapshot();
+pub(super) async fn manifest(
+    State(state): Shared,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Error> {
+    let snapshot = state.snapshot().ok_or(Error::NoSnapshot)?;
     let manifest = snapshot.signed_manifest();
     let bytes = Bytes::copy_from_slice(manifest.as_bytes());
-    cacheable(&headers, &manifest.digest(), bytes, media::COSE, REVALIDATE)
+    Ok(cacheable(
+        &headers,
+        &manifest.digest(),
+        bytes,
+        media::COSE,
+        REVALIDATE,
+    ))
 }
 
 /// A snapshot's hint.
@@ -91,7 +100,7 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let sender = authenticate(&state, &parts.headers, &noted)?;
+    let (sender, _) = authenticate(&state, &parts.headers, &noted)?;
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -144,7 +153,7 @@ fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
 /// The snapshot that a path names, if it is the served one.
 fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
-    let snapshot = state.snapshot();
+    let snapshot = state.snapshot().ok_or(Error::NoSnapshot)?;
     if snapshot.id() == id {
         Ok(snapshot)
     } else {
@@ -154,7 +163,7 @@ fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     }
 }
 
-fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {
+pub(super) fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));

@@ -16,6 +16,7 @@ use crate::fixture::shared;
 use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
+mod publishing;
 mod start;
 
 fn state() -> Arc<AppState> {
@@ -25,7 +26,7 @@ fn state() -> Arc<AppState> {
 fn state_with(change: impl FnOnce(&mut Config)) -> Arc<AppState> {
     let mut config = Config::default();
     change(&mut config);
-    AppState::open(&shared().data, &config).unwrap()
+    AppState::open(&shared().data, &config, Arc::clone(&shared().store)).unwrap()
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {
@@ -79,7 +80,7 @@ async fn refused(state: &Arc<AppState>, request: Request<Body>, expected: Proble
 }
 
 fn good_query(state: &AppState, column: u32) -> (Vec<u8>, pir_core::client::PendingAnswer) {
-    let snapshot = state.snapshot();
+    let snapshot = state.snapshot().unwrap();
     let client = Client::new(
         snapshot.params(),
         &build::crs_seed(&snapshot.manifest().dp_key),
@@ -90,13 +91,13 @@ fn good_query(state: &AppState, column: u32) -> (Vec<u8>, pir_core::client::Pend
 }
 
 fn query_path(state: &AppState) -> String {
-    wire::query_path(&state.snapshot().id())
+    wire::query_path(&state.snapshot().unwrap().id())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifest_and_hint_are_served_and_cached_by_digest() {
     let state = state();
-    let snapshot = state.snapshot();
+    let snapshot = state.snapshot().unwrap();
     let response = ask(&state, get_request(wire::MANIFEST_PATH)).await;
     assert_eq!(response.headers()[CONTENT_TYPE], media::COSE);
     assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
@@ -150,7 +151,7 @@ async fn oprf_evaluates_verifiably() {
         (StatusCode::OK, &media::CBOR.parse().unwrap())
     );
     let response = OprfResponse::decode(&body(response).await).unwrap();
-    let key = state.snapshot().manifest().oprf_key;
+    let key = state.snapshot().unwrap().manifest().oprf_key;
     let outputs = blinded.finalize(&response.evaluation, &key).unwrap();
     let expected = shared()
         .data
@@ -179,7 +180,7 @@ async fn oprf_evaluates_verifiably() {
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_are_answered_with_their_columns() {
     let state = state();
-    let snapshot = state.snapshot();
+    let snapshot = state.snapshot().unwrap();
     let column = snapshot.params().columns() as u32 - 1;
     let (query, pending) = good_query(&state, column);
     let response = ask(
@@ -329,7 +330,7 @@ async fn unknown_paths_methods_and_snapshots_are_problems_too() {
     assert_eq!(response.headers()[ALLOW], "POST");
     assert_eq!(problem(response).await.kind, ProblemType::MethodNotAllowed);
     let other = SnapshotId::from_bytes([1; 32]);
-    let current = Some(state.snapshot().id());
+    let current = Some(state.snapshot().unwrap().id());
     let gone = refused(
         &state,
         get_request(&wire::hint_path(&other)),

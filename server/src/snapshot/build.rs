@@ -161,6 +161,8 @@ struct Built {
     preprocessed: Preprocessed,
     /// Digits that the set-up found changed, if it started from an earlier one.
     changed_digits: Option<u64>,
+    /// Entries of the audit log that were taken into account.
+    audit_entries: u64,
 }
 
 impl Built {
@@ -169,10 +171,11 @@ impl Built {
         earlier: Option<(&Path, &Manifest)>,
         options: &BuildOptions<'_>,
     ) -> Result<Self, BuildError> {
-        let ids = view.row_ids()?;
+        let (ids, audit_entries) = (view.row_ids()?, view.audit_head()?.entries);
         let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
         let mut records = Records::evaluate(view, &ids, options.oprf, options.now, &stage)?;
-        if records.count() == 0 {
+        // Once something is published, that all of it is gone must be as well.
+        if records.count() == 0 && earlier.is_none() {
             return Err(BuildError::Empty);
         }
         stage.finish(&format!(
@@ -229,6 +232,7 @@ impl Built {
             database,
             preprocessed,
             changed_digits,
+            audit_entries,
         })
     }
 
@@ -241,6 +245,7 @@ impl Built {
             fullest_bucket: self.fullest_bucket,
             fullest_bytes: self.placement.fullest_bytes,
             changed_digits: self.changed_digits,
+            audit_entries: self.audit_entries,
             build_ms: begun.elapsed().as_millis() as u64,
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 fn a_backend_that_the_machine_lacks_is_refused_at_the_start() {
     let mut config = Config::default();
     config.queries.backend = "abacus".to_owned();
-    match AppState::open(&shared().data, &config) {
+    match AppState::open(&shared().data, &config, Arc::clone(&shared().store)) {
         Err(error @ StartError::Backend(_)) => {
             let text = error.to_string();
             assert!(text.contains("queries.backend") && text.contains("portable"));
@@ -12,8 +12,8 @@ fn a_backend_that_the_machine_lacks_is_refused_at_the_start() {
         other => panic!("{other:?}"),
     }
     config.queries.backend = "portable".to_owned();
-    let state = AppState::open(&shared().data, &config).unwrap();
-    assert_eq!(state.snapshot().backend().to_string(), "portable");
+    let state = AppState::open(&shared().data, &config, Arc::clone(&shared().store)).unwrap();
+    assert_eq!(state.snapshot().unwrap().backend().to_string(), "portable");
 }
 
 #[test]
@@ -30,9 +30,16 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
     )
     .unwrap();
     let parts = Parts {
-        snapshot,
+        snapshot: Some(snapshot),
         oprf: OprfKey::generate(&mut rand::rng()),
+        provider: data.provider_public_key().unwrap().key_id(),
         senders: Senders::default(),
+        trust: data.trust().unwrap(),
+        store: Arc::clone(&shared().store),
+        audience: AudienceLimits {
+            per_sender: 1,
+            total: 1,
+        },
         limits: Limits {
             max_batch: 1,
             queue_length: 1,
