@@ -4,12 +4,13 @@
 //! type and `kid`; empty unprotected header; attached payload; external AAD
 //! [`EXTERNAL_AAD`]; everything deterministically encoded. Anything else is
 //! refused, so an object has one meaning and one encoding. The content type
-//! keeps an object of one kind from being replayed as another.
+//! keeps an object of one kind from being replayed as another. Keys are Ed25519
+//! or P-256; each fixes the one [`Algorithm`] that it is used with.
 
 mod key;
 mod sign1;
 
-pub use key::{KeyId, SigningKey, VerifyingKey};
+pub use key::{Algorithm, KeyId, SigningKey, VerifyingKey};
 pub use sign1::{Sign1, sign1};
 
 use crate::cbor::CborError;

@@ -183,12 +183,9 @@ impl DataDir {
                 .map_err(FileError::new("create", &path))?;
         }
         let rng = &mut rand::rng();
-        let provider = SigningKey::generate(rng);
-        keys::create(
-            &self.path("keys/dp.key"),
-            KeyKind::Provider,
-            &provider.seed(),
-        )?;
+        let seed = keys::generate(rng);
+        let provider = SigningKey::from_seed(&seed);
+        keys::create(&self.path("keys/dp.key"), KeyKind::Provider, &seed)?;
         let oprf = OprfKey::generate(rng).to_bytes();
         keys::create(&self.path("keys/oprf.key"), KeyKind::Oprf, &oprf)?;
         keys::create(

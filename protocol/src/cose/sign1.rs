@@ -4,11 +4,12 @@ use std::fmt;
 
 use coset::{
     AsCborValue as _, CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder,
-    RegisteredLabel, RegisteredLabelWithPrivate, iana,
+    RegisteredLabel, RegisteredLabelWithPrivate,
 };
 
 use super::{
-    ContentType, CoseError, EXTERNAL_AAD, KeyId, MAX_SIGNED_BYTES, SigningKey, VerifyingKey,
+    Algorithm, ContentType, CoseError, EXTERNAL_AAD, KeyId, MAX_SIGNED_BYTES, SigningKey,
+    VerifyingKey,
 };
 use crate::cbor;
 
@@ -17,7 +18,7 @@ use crate::cbor;
 pub fn sign1(key: &SigningKey, content_type: ContentType, payload: &[u8]) -> Vec<u8> {
     let verifying_key = key.verifying_key();
     let protected = HeaderBuilder::new()
-        .algorithm(verifying_key.algorithm())
+        .algorithm(verifying_key.algorithm().registered())
         .content_type(content_type.media_type().to_owned())
         .key_id(verifying_key.key_id().as_bytes().to_vec())
         .build();
@@ -41,7 +42,7 @@ pub struct Sign1 {
     bytes: Vec<u8>,
     content_type: ContentType,
     key_id: KeyId,
-    algorithm: iana::Algorithm,
+    algorithm: Algorithm,
     cose: CoseSign1,
     payload: Vec<u8>,
 }
@@ -79,7 +80,8 @@ impl Sign1 {
     /// # Errors
     /// [`CoseError::WrongKey`] or [`CoseError::WrongAlgorithm`] if the header
     /// says otherwise, [`CoseError::BadSignature`] if it doesn't verify
-    /// (strictly: RFC 8032 §5.1.7 without small-order components).
+    /// (strictly: for EdDSA RFC 8032 §5.1.7 without small-order components, for
+    /// ES256 as 64 bytes with the smaller s).
     pub fn verify(&self, key: &VerifyingKey) -> Result<&[u8], CoseError> {
         if self.key_id != key.key_id() {
             return Err(CoseError::WrongKey);
@@ -124,7 +126,7 @@ impl fmt::Debug for Sign1 {
 fn protected_header(
     cose: &CoseSign1,
     expected: ContentType,
-) -> Result<(iana::Algorithm, KeyId), CoseError> {
+) -> Result<(Algorithm, KeyId), CoseError> {
     // A header that was never encoded can't be checked for its encoding; one
     // that was decoded always keeps its bytes.
     let encoded = cose.protected.original_data.as_deref().unwrap_or_default();
@@ -144,8 +146,8 @@ fn protected_header(
         return Err(CoseError::UnexpectedHeader);
     }
     let algorithm = match &header.alg {
-        Some(RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA)) => {
-            iana::Algorithm::EdDSA
+        Some(RegisteredLabelWithPrivate::Assigned(found)) => {
+            Algorithm::from_registered(*found).ok_or(CoseError::UnknownAlgorithm)?
         }
         Some(_) => return Err(CoseError::UnknownAlgorithm),
         None => return Err(CoseError::MissingHeader { parameter: "alg" }),

@@ -1,80 +1,53 @@
 """Writes objects.json: the signed objects, made without the Rust code.
 
-Needs the packages cbor2 and cryptography; run as
-`python3 objects.py > objects.json`.
+Needs the packages cbor2 and cryptography (`pip install cbor2 cryptography`);
+run as `python3 -B objects.py > objects.json`.
 """
 
-import base64
-import datetime
 import hashlib
 import json
 
-import cbor2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cose import cbor, seconds
+from parties import (
+    BEGIN, CSIP, END, HOLDER, ISSUER, MONTH, NOW, P256_CSIP, P256_HOLDER, SUBJECT, credential_claims,
+)
 
-
-def cbor(value):
-    # Length-first and bytewise key order agree for the keys used here.
-    return cbor2.dumps(value, canonical=True)
-
-
-def seconds(text):
-    return int(datetime.datetime.fromisoformat(text).timestamp())
-
-
-class Key:
-    def __init__(self, byte):
-        self.seed = bytes([byte]) * 32
-        self.secret = Ed25519PrivateKey.from_private_bytes(self.seed)
-        self.x = self.secret.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.cose = {1: 1, -1: 6, -2: self.x}
-        self.id = hashlib.sha256(cbor(self.cose)).digest()
-
-    def text(self):
-        return "ed25519:" + base64.urlsafe_b64encode(self.x).decode().rstrip("=")
-
-    def described(self):
-        return {
-            "seed": self.seed.hex(),
-            "text": self.text(),
-            "cose_key": cbor(self.cose).hex(),
-            "key_id": self.id.hex(),
-        }
-
-    def sign1(self, kind, payload):
-        protected = cbor({1: -8, 3: f"application/sotto-{kind}+cbor", 4: self.id})
-        signed = cbor(["Signature1", protected, b"sotto v1", payload])
-        return cbor([protected, {}, payload, self.secret.sign(signed)])
-
-
-ASSIGNMENT = -65537
-CSIP, HOLDER = Key(1), Key(2)
-ISSUER, SUBJECT = "csip.example", "tel:+442079460000"
-BEGIN, END, NOW = "2026-11-23T00:00:00Z", "2027-02-21T00:00:00Z", "2026-12-01T00:00:00Z"
-MONTH = "2026-12-23T00:00:00Z"
 SCOPES = ["mailto:*@example.com", "tel:+44"]
 
 
-def trust():
-    lines = [
-        "[[csip]]",
-        f'issuer = "{ISSUER}"',
-        f'key = "{CSIP.text()}"',
-        f"scopes = {json.dumps(SCOPES[::-1])}",
-        f'not_after = "{END}"',
-    ]
-    # Scopes sort by kind (any phone, prefix, any mail, domain), then by text.
-    entry = [ISSUER, CSIP.cose, SCOPES[::-1], [], [seconds(END)]]
-    return "\n".join(lines) + "\n", hashlib.sha3_256(cbor([entry])).hexdigest()
+def trust(*keys):
+    lines = []
+    for key in keys:
+        lines += [
+            "[[csip]]",
+            f'issuer = "{ISSUER}"',
+            f'key = "{key.text()}"',
+            f"scopes = {json.dumps(SCOPES[::-1])}",
+            f'not_after = "{END}"',
+        ]
+    # Keys sort by id, scopes by kind (any phone, prefix, any mail, domain), then
+    # by text.
+    ordered = sorted(keys, key=lambda key: key.id)
+    entries = [[ISSUER, key.cose, SCOPES[::-1], [], [seconds(END)]] for key in ordered]
+    return "\n".join(lines) + "\n", hashlib.sha3_256(cbor(entries)).hexdigest()
 
 
-def credential():
-    claims = {1: ISSUER, 2: SUBJECT, 4: seconds(END), 6: seconds(BEGIN), 8: {1: HOLDER.cose}, ASSIGNMENT: 2}
-    return CSIP.sign1("credential", cbor(claims))
+def credential(csip=CSIP, holder=HOLDER):
+    return csip.sign1("credential", cbor(credential_claims(holder)))
 
 
-def mapping(name, number, seq, entries, replaces_all=False, exclusive=False, same_app_only=False):
+def described_credential(csip=CSIP, holder=HOLDER):
+    return {
+        "issuer": ISSUER,
+        "subject": SUBJECT,
+        "issued_at": BEGIN,
+        "expires": END,
+        "assignment": 2,
+        "hex": credential(csip, holder).hex(),
+    }
+
+
+def mapping(name, number, seq, entries, replaces_all=False, exclusive=False, same_app_only=False, holder=HOLDER):
     fields = {
         "name": name,
         "subject": SUBJECT,
@@ -93,7 +66,7 @@ def mapping(name, number, seq, entries, replaces_all=False, exclusive=False, sam
         1: SUBJECT, 2: bytes([number] * 16), 3: seq, 4: seconds(BEGIN), 5: seconds(MONTH), 6: 2,
         7: replaces_all, 8: exclusive, 9: same_app_only, 10: encoded,
     }
-    return fields | {"hex": HOLDER.sign1("mapping", cbor(payload)).hex()}
+    return fields | {"hex": holder.sign1("mapping", cbor(payload)).hex()}
 
 
 def shown(fields):
@@ -121,7 +94,7 @@ def shown(fields):
     }
 
 
-def removal(number, seq):
+def removal(number, seq, holder=HOLDER):
     payload = {1: SUBJECT, 3: seq, 4: seconds(NOW), 5: 2}
     if number is not None:
         payload[2] = bytes([number] * 16)
@@ -131,11 +104,11 @@ def removal(number, seq):
         "seq": seq,
         "issued_at": NOW,
         "assignment": 2,
-        "hex": HOLDER.sign1("removal", cbor(payload)).hex(),
+        "hex": holder.sign1("removal", cbor(payload)).hex(),
     }
 
 
-def release(number, reason):
+def release(number, reason, csip=CSIP):
     payload = {1: ISSUER, 2: SUBJECT, 3: 2, 4: seconds(NOW), 5: number}
     return {
         "issuer": ISSUER,
@@ -143,7 +116,7 @@ def release(number, reason):
         "assignment": 2,
         "issued_at": NOW,
         "reason": reason,
-        "hex": CSIP.sign1("release", cbor(payload)).hex(),
+        "hex": csip.sign1("release", cbor(payload)).hex(),
     }
 
 
@@ -157,6 +130,34 @@ def bundle(mappings, lookup):
     }
 
 
+def by_algorithm():
+    """Objects by, and for, keys of each algorithm."""
+    trust_list, digest = trust(CSIP, P256_CSIP)
+    sets = [
+        ("EdDSA", CSIP, "ES256", P256_HOLDER),
+        ("ES256", P256_CSIP, "EdDSA", HOLDER),
+        ("ES256", P256_CSIP, "ES256", P256_HOLDER),
+    ]
+    entries = [("chat.example", [], 0, True)]
+    return {
+        "csips": {"EdDSA": CSIP.described(), "ES256": P256_CSIP.described()},
+        "holders": {"EdDSA": HOLDER.described(), "ES256": P256_HOLDER.described()},
+        "trust_list": trust_list,
+        "trust_list_digest": digest,
+        "sets": [
+            {
+                "csip": csip_algorithm,
+                "holder": holder_algorithm,
+                "credential": described_credential(csip, holder),
+                "mapping": mapping("either", 1, 7, entries, holder=holder),
+                "removal": removal(1, 8, holder),
+                "release": release(2, "reassigned", csip),
+            }
+            for csip_algorithm, csip, holder_algorithm, holder in sets
+        ],
+    }
+
+
 def main():
     personal = mapping("personal", 2, 7, [
         ("chat.example", ["personal", "family"], 0, True),
@@ -165,7 +166,7 @@ def main():
     business = mapping("business", 1, 8, [("work.example", ["business"], 0, True)], exclusive=True, same_app_only=True)
     renewed = mapping("renewed", 2, 9, [("chat.example", [], 255, False)], replaces_all=True)
     opt_out = mapping("opt-out", 3, 10, [])
-    trust_list, digest = trust()
+    trust_list, digest = trust(CSIP)
     listed = lambda *mappings: {"outcome": "mappings", "detail": [shown(mapping) for mapping in mappings]}
     vectors = {
         "csip": CSIP.described(),
@@ -173,10 +174,7 @@ def main():
         "now": NOW,
         "trust_list": trust_list,
         "trust_list_digest": digest,
-        "credential": {
-            "issuer": ISSUER, "subject": SUBJECT, "issued_at": BEGIN, "expires": END, "assignment": 2,
-            "hex": credential().hex(),
-        },
+        "credential": described_credential(),
         "mappings": [personal, business, renewed, opt_out],
         "removals": [removal(1, 8), removal(None, 11)],
         "releases": [
@@ -190,8 +188,10 @@ def main():
             bundle([personal, business, renewed], listed(renewed)),
             bundle([personal, business, opt_out], {"outcome": "opted-out"}),
         ],
+        "by_algorithm": by_algorithm(),
     }
     print(json.dumps(vectors, indent=2))
 
 
-main()
+if __name__ == "__main__":
+    main()
