@@ -7,6 +7,7 @@ use proptest::prelude::*;
 mod algorithms;
 mod keys;
 mod secret_keys;
+mod signatures;
 
 use super::*;
 use crate::cbor::{self, Value};
