@@ -11,7 +11,7 @@ use super::{
     Algorithm, ContentType, CoseError, EXTERNAL_AAD, KeyId, MAX_SIGNED_BYTES, SigningKey,
     VerifyingKey,
 };
-use crate::cbor;
+use crate::cbor::{self, Value};
 
 /// Signs `payload` as an object of kind `content_type`: the encoded
 /// COSE_Sign1.
@@ -58,6 +58,7 @@ impl Sign1 {
             return Err(CoseError::TooLarge { found: bytes.len() });
         }
         let value = cbor::decode(bytes)?;
+        check_protected(&value)?;
         let mut cose = CoseSign1::from_cbor_value(value).map_err(|_| CoseError::NotSign1)?;
         if !cose.unprotected.is_empty() {
             return Err(CoseError::UnprotectedHeader);
@@ -121,19 +122,23 @@ impl fmt::Debug for Sign1 {
     }
 }
 
+/// Checks the encoding of the protected header, a byte string of CBOR or empty,
+/// before anything reads it.
+fn check_protected(value: &Value) -> Result<(), CoseError> {
+    match value.as_array().and_then(|parts| parts.first()) {
+        Some(Value::Bytes(encoded)) if !encoded.is_empty() => {
+            Ok(cbor::check_deterministic(encoded)?)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The algorithm and key named by a protected header that holds `alg`, the
 /// content type and `kid` and nothing else.
 fn protected_header(
     cose: &CoseSign1,
     expected: ContentType,
 ) -> Result<(Algorithm, KeyId), CoseError> {
-    // A header that was never encoded can't be checked for its encoding; one
-    // that was decoded always keeps its bytes.
-    let encoded = cose.protected.original_data.as_deref().unwrap_or_default();
-    if encoded.is_empty() {
-        return Err(CoseError::MissingHeader { parameter: "alg" });
-    }
-    cbor::check_deterministic(encoded)?;
     let header = &cose.protected.header;
     if !header.crit.is_empty() {
         return Err(CoseError::CriticalHeader);

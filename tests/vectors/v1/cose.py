@@ -19,8 +19,17 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def cbor(value):
-    # Length-first and bytewise key order agree for the keys used here.
-    return cbor2.dumps(value, canonical=True)
+    """Deterministically encoded, with map keys in bytewise order (RFC 8949 §4.2.1):
+    what cbor2 calls canonical sorts them by length first."""
+    return cbor2.dumps(ordered(value))
+
+
+def ordered(value):
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value, key=cbor2.dumps)}
+    if isinstance(value, list):
+        return [ordered(item) for item in value]
+    return value
 
 
 def seconds(text):

@@ -1,0 +1,1 @@
+"""Objects that are refused, by kind."""
