@@ -1,8 +1,8 @@
 //! Signing and verifying keys, whatever their algorithm.
 //!
-//! Each algorithm is a file below; [`Secret`] and [`Public`] hold one variant
-//! for each, and their `half` is the one place where the variants are told
-//! apart.
+//! Each algorithm is a file below. [`Secret`] and [`Public`] have a variant for
+//! each, which their `half` makes one interface of; reading a key chooses the
+//! variant by what the key says of itself.
 
 mod ed25519;
 mod p256;
