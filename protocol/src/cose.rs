@@ -37,6 +37,8 @@ pub enum ContentType {
     Inquiry,
     /// A DP's description of a snapshot.
     Manifest,
+    /// A recipient's bundle for an audience, or its withdrawal.
+    AudienceRecord,
 }
 
 impl ContentType {
@@ -49,6 +51,7 @@ impl ContentType {
             Self::Release => "application/sotto-release+cbor",
             Self::Inquiry => "application/sotto-inquiry+cbor",
             Self::Manifest => "application/sotto-manifest+cbor",
+            Self::AudienceRecord => "application/sotto-audience-record+cbor",
         }
     }
 }

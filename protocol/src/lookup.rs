@@ -43,6 +43,10 @@ pub enum Unverifiable {
     /// The record does not open under the key of the identifier.
     #[error("the record does not open")]
     RecordDidNotOpen,
+    /// The content of an audience record does not open under the audience's
+    /// secret.
+    #[error("the audience content does not open")]
+    AudienceDidNotOpen,
     /// The record's content, or an object in it, is not in its form.
     #[error("the record's bundle is malformed")]
     MalformedBundle,
