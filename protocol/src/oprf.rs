@@ -1,11 +1,10 @@
 //! Verifiable oblivious pseudorandom function: RFC 9497, mode VOPRF, suite
 //! ristretto255-SHA512.
 //!
-//! A client blinds identifiers ([`BlindedBatch`]), the DP evaluates the blinded
+//! A client blinds inputs ([`BlindedBatch`]), the DP evaluates the blinded
 //! elements under its key ([`OprfKey`]) with one proof for the batch, and the
 //! client finalises to [`OprfOutput`]s after checking the proof against the
-//! public key in the manifest. The input for an identifier is
-//! `"sotto/v1/csi" ‖ length of canonical form as u16 BE ‖ canonical form`.
+//! public key in the manifest. What is evaluated is an [`OprfInput`].
 //!
 //! The arithmetic is `voprf-ng`'s rather than `voprf`'s, whose fork it is: it
 //! stands on the same curve25519-dalek 5 and digest 0.11 as our signatures, so
@@ -14,26 +13,23 @@
 
 mod batch;
 mod element;
+mod input;
 mod key;
 mod output;
 
 use voprf_ng::Ristretto255;
-use zeroize::Zeroizing;
 
 pub use batch::BlindedBatch;
 pub use element::{BlindedElement, EvaluatedElement, Evaluation, Proof};
+pub use input::OprfInput;
 pub use key::{OprfKey, OprfPublicKey};
 pub use output::OprfOutput;
 
-use crate::csi::Csi;
-
-/// Most identifiers in one batch.
+/// Most inputs in one batch.
 pub const BATCH_MAX: usize = 1024;
 
 /// Bytes of an encoded group element.
 pub const ELEMENT_BYTES: usize = 32;
-
-const INPUT_LABEL: &[u8] = b"sotto/v1/csi";
 
 type Suite = Ristretto255;
 
@@ -71,17 +67,6 @@ pub enum OprfError {
     /// probability 2^-252.
     #[error("the OPRF has no output for this input")]
     NoOutput,
-}
-
-/// The OPRF input for an identifier.
-fn input(csi: &Csi) -> Zeroizing<Vec<u8>> {
-    let canonical = csi.canonical().as_bytes();
-    let mut bytes = Vec::with_capacity(INPUT_LABEL.len() + 2 + canonical.len());
-    bytes.extend_from_slice(INPUT_LABEL);
-    // Canonical forms are at most `csi::MAX_CANONICAL_BYTES`, below 2^16.
-    bytes.extend_from_slice(&(canonical.len() as u16).to_be_bytes());
-    bytes.extend_from_slice(canonical);
-    Zeroizing::new(bytes)
 }
 
 fn check_batch_size(found: usize) -> Result<(), OprfError> {

@@ -7,12 +7,11 @@ use voprf_ng::VoprfClient;
 use zeroize::Zeroizing;
 
 use super::{
-    BlindedElement, Evaluation, OprfError, OprfOutput, OprfPublicKey, Suite, check_batch_size,
-    input,
+    BlindedElement, Evaluation, OprfError, OprfInput, OprfOutput, OprfPublicKey, Suite,
+    check_batch_size,
 };
-use crate::csi::Csi;
 
-/// Identifiers blinded for one request. [`finalize`](Self::finalize) uses it
+/// Inputs blinded for one request. [`finalize`](Self::finalize) uses it
 /// up, so that no blind meets two evaluations:
 ///
 /// ```compile_fail,E0382
@@ -23,7 +22,7 @@ use crate::csi::Csi;
 /// }
 /// ```
 ///
-/// Blinds and identifiers are zeroised on drop, `Debug` is redacted.
+/// Blinds and inputs are zeroised on drop, `Debug` is redacted.
 pub struct BlindedBatch {
     inputs: Vec<Zeroizing<Vec<u8>>>,
     blinds: Vec<VoprfClient<Suite>>,
@@ -31,15 +30,19 @@ pub struct BlindedBatch {
 }
 
 impl BlindedBatch {
-    /// Blinds 1 to [`BATCH_MAX`](super::BATCH_MAX) identifiers (`Blind`,
-    /// RFC 9497 §3.3.2).
+    /// Blinds 1 to [`BATCH_MAX`](super::BATCH_MAX) identifiers and handles
+    /// (`Blind`, RFC 9497 §3.3.2).
     ///
     /// # Errors
-    /// [`OprfError::BatchSize`]; [`OprfError::NoOutput`], for one identifier in
+    /// [`OprfError::BatchSize`]; [`OprfError::NoOutput`], for one input in
     /// 2^252.
-    pub fn blind<R: CryptoRng + ?Sized>(csis: &[Csi], rng: &mut R) -> Result<Self, OprfError> {
-        check_batch_size(csis.len())?;
-        Self::blind_inputs(csis.iter().map(input).collect(), rng)
+    pub fn blind<'a, I, R>(inputs: I, rng: &mut R) -> Result<Self, OprfError>
+    where
+        I: IntoIterator<Item: Into<OprfInput<'a>>>,
+        R: CryptoRng + ?Sized,
+    {
+        let inputs = inputs.into_iter().map(|input| input.into().to_bytes());
+        Self::blind_inputs(inputs.collect(), rng)
     }
 
     pub(super) fn blind_inputs<R: CryptoRng + ?Sized>(
@@ -61,12 +64,12 @@ impl BlindedBatch {
         })
     }
 
-    /// What to send, in the order of the identifiers.
+    /// What to send, in the order of the inputs.
     pub fn elements(&self) -> &[BlindedElement] {
         &self.elements
     }
 
-    /// The outputs, in the order of the identifiers, if the proof shows that
+    /// The outputs, in the order of the inputs, if the proof shows that
     /// all were evaluated under `key` (`Finalize`, RFC 9497 §3.3.2).
     ///
     /// # Errors

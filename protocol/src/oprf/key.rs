@@ -7,10 +7,9 @@ use voprf_ng::{Group, VoprfServer, VoprfServerBatchEvaluateFinishResult};
 use zeroize::Zeroizing;
 
 use super::{
-    BlindedElement, ELEMENT_BYTES, Evaluation, OprfError, OprfOutput, Suite, check_batch_size,
-    input,
+    BlindedElement, ELEMENT_BYTES, Evaluation, OprfError, OprfInput, OprfOutput, Suite,
+    check_batch_size,
 };
-use crate::csi::Csi;
 
 /// The DP's OPRF secret key, with its public key.
 ///
@@ -100,13 +99,13 @@ impl OprfKey {
         })
     }
 
-    /// The output for an identifier, as a client would get it: for the builder
-    /// of a snapshot, who knows the identifiers.
+    /// The output for an identifier or a handle, as a client would get it: for
+    /// the builder of a snapshot, who knows them.
     ///
     /// # Errors
-    /// [`OprfError::NoOutput`], for one identifier in 2^252.
-    pub fn evaluate(&self, csi: &Csi) -> Result<OprfOutput, OprfError> {
-        self.evaluate_input(&input(csi))
+    /// [`OprfError::NoOutput`], for one input in 2^252.
+    pub fn evaluate<'a>(&self, input: impl Into<OprfInput<'a>>) -> Result<OprfOutput, OprfError> {
+        self.evaluate_input(&input.into().to_bytes())
     }
 
     pub(super) fn evaluate_input(&self, input: &[u8]) -> Result<OprfOutput, OprfError> {

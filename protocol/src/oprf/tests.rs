@@ -5,7 +5,11 @@ use rand::{SeedableRng, TryCryptoRng, TryRng};
 use rand_chacha::ChaCha20Rng;
 use serde::Deserialize;
 
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::audience::AudienceHandle;
+use crate::csi::Csi;
 
 const RFC_9497: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -134,12 +138,6 @@ fn rfc_9497_vectors() {
 }
 
 #[test]
-fn input_is_domain_separated() {
-    let csi = Csi::parse("a@b.example").unwrap();
-    assert_eq!(*input(&csi), b"sotto/v1/csi\x00\x12mailto:a@b.example");
-}
-
-#[test]
 fn direct_evaluation_equals_finalised() {
     let key = OprfKey::generate(&mut rng(1));
     for count in [1, 2, 33] {
@@ -152,6 +150,27 @@ fn direct_evaluation_equals_finalised() {
             assert_eq!(output.as_bytes(), key.evaluate(csi).unwrap().as_bytes());
         }
     }
+}
+
+/// An identifier and handles in one batch.
+#[test]
+fn batches_hold_both_kinds_of_input() {
+    let key = OprfKey::generate(&mut rng(1));
+    let csi = &csis(1)[0];
+    let handles = [1, 2].map(|fill| AudienceHandle::from_bytes([fill; 32]));
+    let inputs = [
+        OprfInput::Audience(&handles[0]),
+        OprfInput::Csi(csi),
+        OprfInput::Audience(&handles[1]),
+    ];
+    let batch = BlindedBatch::blind(inputs, &mut rng(2)).unwrap();
+    let evaluation = key.blind_evaluate(batch.elements(), &mut rng(3)).unwrap();
+    let outputs = batch.finalize(&evaluation, &key.public_key()).unwrap();
+    let direct = inputs.map(|input| key.evaluate(input).unwrap());
+    for (output, direct) in outputs.iter().zip(&direct) {
+        assert_eq!(output.as_bytes(), direct.as_bytes());
+    }
+    assert_ne!(direct[0].as_bytes(), direct[2].as_bytes());
 }
 
 #[test]
@@ -199,7 +218,10 @@ fn counts_are_checked() {
     let key = OprfKey::generate(&mut rng(9));
     let empty = OprfError::BatchSize { found: 0 };
     let large = OprfError::BatchSize { found: 1025 };
-    assert_eq!(BlindedBatch::blind(&[], &mut rng(1)).unwrap_err(), empty);
+    assert_eq!(
+        BlindedBatch::blind(&csis(0), &mut rng(1)).unwrap_err(),
+        empty
+    );
     assert_eq!(
         BlindedBatch::blind(&csis(1025), &mut rng(1)).unwrap_err(),
         large
