@@ -12,7 +12,7 @@ use protocol::cose::SigningKey;
 use protocol::credential::{Credential, Issuer};
 use protocol::csi::Csi;
 use protocol::derivation::Salt;
-use protocol::hint::SnapshotHint;
+use protocol::hint::{BlockList, SnapshotHint};
 use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SnapshotId};
 use protocol::mapping::{Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces};
 use protocol::merkle::{Hash, Tree, leaf};
@@ -189,6 +189,7 @@ impl Snapshot {
             pir_hint: preprocessed.hint.encode(),
             cap: tree.cap(),
             pilots: placement.pilots,
+            blocked: BlockList::default(),
         };
         let hint = hint.encode();
         let manifest = manifest(
@@ -254,6 +255,8 @@ fn manifest(
         database,
         hint,
         trust_list: Hash::from_bytes(trust().digest()),
+        audit: protocol::audit::Head::EMPTY,
+        blocked: 0,
         previous: previous.map(|previous| Hash::of(&previous.published)),
     }
 }

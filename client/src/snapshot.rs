@@ -11,7 +11,7 @@ use protocol::bundle::{Bundle, evaluate};
 use protocol::cose::VerifyingKey;
 use protocol::csi::Csi;
 use protocol::derivation::Locator;
-use protocol::hint::SnapshotHint;
+use protocol::hint::{BlockList, SnapshotHint};
 use protocol::lookup::{Lookup, Unverifiable};
 use protocol::manifest::{Manifest, SignedManifest};
 use protocol::merkle::{Cap, Hash};
@@ -35,6 +35,7 @@ pub struct SnapshotView {
     hint: Hint,
     cap: Cap,
     pilots: PilotTable,
+    blocked: BlockList,
 }
 
 /// A manifest that was verified, and whose hint is still to be fetched.
@@ -88,6 +89,7 @@ impl VerifiedManifest {
             pir_hint,
             cap,
             pilots,
+            blocked,
         } = SnapshotHint::decode(bytes)?;
         let contradictions = [
             ("number of buckets", cap.leaves() != manifest.pir.columns),
@@ -96,6 +98,7 @@ impl VerifiedManifest {
                 "number of pilots",
                 pilots.groups() as u64 != manifest.groups,
             ),
+            ("block list", blocked.count() != manifest.blocked),
         ];
         if let Some((part, _)) = contradictions
             .into_iter()
@@ -117,6 +120,7 @@ impl VerifiedManifest {
             hint,
             cap,
             pilots,
+            blocked,
         })
     }
 }

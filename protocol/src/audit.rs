@@ -26,7 +26,8 @@ pub struct Entry {
     pub at: UnixTime,
     /// What was done.
     pub action: Action,
-    /// Digest of the signed object that asked for it, see [`object_digest`].
+    /// Digest of the signed object that asked for it, see [`object_digest`]; 32
+    /// zero bytes if the operator did.
     pub object: Hash,
     /// Hash of the entry before.
     pub previous: Hash,

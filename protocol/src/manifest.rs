@@ -16,6 +16,7 @@ pub use error::{Inconsistency, ManifestError};
 pub use signed::{CLOCK_TOLERANCE_SECS, SignedManifest};
 pub use snapshot::{SnapshotId, SnapshotIdError};
 
+use crate::audit;
 use crate::bucket::{BucketLayout, FillerSeed};
 use crate::cose::VerifyingKey;
 use crate::merkle::Hash;
@@ -64,6 +65,11 @@ pub struct Manifest {
     pub hint: Artifact,
     /// Digest of the trust list that the DP accepted records by.
     pub trust_list: Hash,
+    /// Where the DP's audit log ended when the snapshot was built: everything in
+    /// it is taken into account.
+    pub audit: audit::Head,
+    /// Number of records that the DP withholds; the hint has their tags.
+    pub blocked: u32,
     /// Digest of the manifest before this one; `None` exactly for the first.
     pub previous: Option<Hash>,
 }

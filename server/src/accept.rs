@@ -20,7 +20,7 @@ use protocol::derivation::Salt;
 use protocol::time::UnixTime;
 use zeroize::Zeroizing;
 
-pub use audience::AudienceLimits;
+pub use audience::{AudienceLimits, published_audience};
 pub use holdings::holdings;
 pub use journal::Journal;
 pub use refusal::Refusal;
@@ -49,10 +49,13 @@ pub fn apply(
     update: &mut dyn Update,
     journal: &mut Journal,
     submission: &Submission,
-    _limits: &AudienceLimits,
+    limits: &AudienceLimits,
     now: UnixTime,
 ) -> Result<Result<Outcome, Refusal>, StoreError> {
     let (csi, outcome) = match submission.statement() {
+        Statement::AudienceRecord(record, owner) => {
+            return audience::apply(update, journal, record, owner, limits, now);
+        }
         Statement::Publication(bundle) => {
             let csi = &bundle.credential().unverified().subject;
             let held = Held::read(update.find(csi)?)?;

@@ -1,5 +1,6 @@
 //! The command line of `sotto-server`.
 
+mod block;
 mod import;
 mod init;
 mod logging;
@@ -49,6 +50,9 @@ enum Command {
     /// what was good is imported then. Run it again after an interruption: it
     /// goes on where it ended.
     Import(import::ImportArgs),
+    /// Withhold records, for all to see.
+    #[command(subcommand)]
+    Block(block::BlockCommand),
     /// Build and inspect what is published.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
@@ -86,6 +90,7 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Init(args) => init::run(&cli.data, args),
         Command::Sender(command) => sender::run(&DataDir::open(&cli.data)?, command),
         Command::Import(args) => import::run(&DataDir::open(&cli.data)?, args),
+        Command::Block(command) => block::run(&DataDir::open(&cli.data)?, command),
         Command::Snapshot(command) => snapshot::run(&DataDir::open(&cli.data)?, command),
         Command::Serve(args) => serve::run(&DataDir::open(&cli.data)?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),

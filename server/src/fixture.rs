@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use protocol::manifest::SnapshotId;
 use protocol::time::UnixTime;
+use protocol::trust::TrustList;
 use tempfile::TempDir;
 
 use crate::data_dir::{DataDir, InitOptions};
@@ -31,7 +32,7 @@ impl Provider {
     pub(crate) fn new(count: usize) -> Self {
         let root = tempfile::tempdir().unwrap();
         let now = UnixTime::now();
-        let (records, trust) = sample::generate(count, SEED, now).unwrap();
+        let (records, trust) = records(count, SEED, now);
         let options = InitOptions {
             trust: Some(trust.to_toml()),
             listen: None,
@@ -93,6 +94,15 @@ impl Provider {
         };
         build::run(&*self.store, &self.data.snapshots(), &options)
     }
+}
+
+/// Sample recipients that have published something.
+pub(crate) fn records(count: usize, seed: u64, now: UnixTime) -> (Vec<SampleRecord>, TrustList) {
+    let (mut records, trust) = sample::generate(2 * count, seed, now).unwrap();
+    records.retain(|record| !record.mappings.is_empty());
+    records.truncate(count);
+    assert_eq!(records.len(), count);
+    (records, trust)
 }
 
 /// One for all tests that don't change it.

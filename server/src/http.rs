@@ -267,6 +267,10 @@ pub fn app(state: Arc<AppState>) -> Router {
                 .get(publishing::holdings),
         )
         .route(wire::RELEASES_PATH, put(publishing::release))
+        .route(
+            wire::AUDIENCE_RECORDS_PATH,
+            put(publishing::audience_record),
+        )
         .route(wire::AUDIT_PATH, get(publishing::audit))
         .route(wire::LIVE_PATH, get(handlers::live))
         .route(wire::READY_PATH, get(handlers::ready))

@@ -122,6 +122,6 @@ impl Rebuilder {
         let lifetime = manifest.expires_at.secs_since(manifest.published_at);
         let entries = self.state.store().view()?.audit_head()?.entries;
         let aged = now.secs_since(manifest.published_at) >= lifetime / 2;
-        Ok(aged || snapshot.facts().audit_entries != entries)
+        Ok(aged || manifest.audit.entries != entries)
     }
 }

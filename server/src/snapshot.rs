@@ -65,8 +65,6 @@ pub struct Facts {
     /// Bytes of the database that differ from the snapshot before, if the set-up
     /// started from that one's.
     pub changed_digits: Option<u64>,
-    /// Entries of the audit log that the snapshot takes into account.
-    pub audit_entries: u64,
     /// Milliseconds that the build took, without writing the file.
     pub build_ms: u64,
 }
@@ -196,6 +194,10 @@ impl Snapshot {
             "the tree's cap",
         )?;
         must(decoded.cap.root() == manifest.merkle_root, "the tree's cap")?;
+        must(
+            decoded.blocked.count() == manifest.blocked,
+            "the block list",
+        )?;
         must(
             decoded.pilots.groups() as u64 == manifest.groups,
             "the pilot table",

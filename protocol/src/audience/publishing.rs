@@ -69,11 +69,9 @@ pub fn removal_record(
 /// that there is nothing to remember, the DP can't link handles by it, and
 /// members, who know the secret, can't compute it.
 pub fn write_key(identity: &SigningKey, handle: &AudienceHandle) -> SigningKey {
-    let seed = kdf::derive(
-        WRITE_KEY_PURPOSE,
-        identity.seed().as_ref(),
-        [handle.as_bytes(), b""],
-    );
+    // PKCS#8 gives any key the same bytes each time.
+    let secret = identity.to_pkcs8_der();
+    let seed = kdf::derive(WRITE_KEY_PURPOSE, &secret, [handle.as_bytes(), b""]);
     SigningKey::from_seed(&seed)
 }
 

@@ -1,6 +1,7 @@
 //! The manifest's CBOR: a map with the integer keys of this file.
 
 use super::{Artifact, BuildId, Manifest, ManifestError, PirShape, SnapshotId};
+use crate::audit::Head;
 use crate::bucket::FillerSeed;
 use crate::cbor::{self, CborError, Field, MapReader, Value};
 use crate::cose::VerifyingKey;
@@ -28,6 +29,9 @@ const HINT_DIGEST: Field = 17;
 const HINT_BYTES: Field = 18;
 const TRUST_LIST: Field = 19;
 const PREVIOUS: Field = 20;
+const AUDIT_ENTRIES: Field = 21;
+const AUDIT_HASH: Field = 22;
+const BLOCKED: Field = 23;
 
 // Keys of the map under `PIR`.
 const PARAMETER_SET: Field = 1;
@@ -60,6 +64,9 @@ pub(super) fn encode(manifest: &Manifest) -> Result<Vec<u8>, CborError> {
         (HINT_DIGEST, bytes(m.hint.digest.as_bytes())),
         (HINT_BYTES, m.hint.bytes.into()),
         (TRUST_LIST, bytes(m.trust_list.as_bytes())),
+        (AUDIT_ENTRIES, m.audit.entries.into()),
+        (AUDIT_HASH, bytes(m.audit.hash.as_bytes())),
+        (BLOCKED, m.blocked.into()),
     ];
     if let Some(previous) = &m.previous {
         fields.push((PREVIOUS, bytes(previous.as_bytes())));
@@ -95,6 +102,12 @@ pub(super) fn decode(payload: &[u8]) -> Result<Manifest, ManifestError> {
             bytes: fields.unsigned(HINT_BYTES)?,
         },
         trust_list: hash(&mut fields, TRUST_LIST)?,
+        audit: Head {
+            entries: fields.unsigned(AUDIT_ENTRIES)?,
+            hash: hash(&mut fields, AUDIT_HASH)?,
+        },
+        blocked: u32::try_from(fields.unsigned(BLOCKED)?)
+            .map_err(|_| ManifestError::OutOfRange { field: BLOCKED })?,
         previous: match fields.optional(PREVIOUS) {
             None => None,
             Some(value) => Some(hash_value(value)?),

@@ -49,6 +49,11 @@ fn manifest(sequence: u64, previous: Option<Hash>) -> Manifest {
             bytes: 77,
         },
         trust_list: Hash::of(b"trust list"),
+        audit: crate::audit::Head {
+            entries: 9,
+            hash: Hash::of(b"audit"),
+        },
+        blocked: 2,
         previous,
     };
     manifest.snapshot = manifest.computed_snapshot_id();

@@ -27,12 +27,16 @@ impl Journal {
 
     /// Notes that a signed object was accepted.
     pub fn note(&mut self, at: UnixTime, action: Action, object: &[u8]) {
-        self.note_digest(at, action, object_digest(object));
+        self.add(at, action, object_digest(object));
     }
 
-    /// Notes something for which there is no signed object, by a digest.
-    pub fn note_digest(&mut self, at: UnixTime, action: Action, digest: Hash) {
-        let (entry, head) = self.head.append(at, action, digest);
+    /// Notes something for which there is no signed object.
+    pub fn note_unsigned(&mut self, at: UnixTime, action: Action) {
+        self.add(at, action, Hash::from_bytes([0; 32]));
+    }
+
+    fn add(&mut self, at: UnixTime, action: Action, object: Hash) {
+        let (entry, head) = self.head.append(at, action, object);
         self.entries.push(entry);
         self.head = head;
     }

@@ -1,10 +1,12 @@
 //! Why a submission was refused.
 
+use protocol::audience::AudienceError;
 use protocol::bundle::BundleError;
 use protocol::credential::CredentialError;
 use protocol::inquiry::InquiryError;
 use protocol::mapping::MappingError;
 use protocol::removal::RemovalError;
+use protocol::time::UnixTime;
 
 /// Why a submission was refused. Shows nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +26,38 @@ pub enum Refusal {
     /// A removal or release.
     #[error(transparent)]
     Removal(#[from] RemovalError),
+    /// An audience record.
+    #[error(transparent)]
+    Audience(#[from] AudienceError),
+    /// Another key published the audience record that is held.
+    #[error("this audience record belongs to another write key")]
+    AudienceWriter,
+    /// The store has a newer record of the handle.
+    #[error("a newer audience record has replaced this one")]
+    OlderAudienceRecord,
+    /// Another record of the handle and seq is there.
+    #[error("equivocation: another audience record of the same handle and seq is known")]
+    AudienceEquivocation,
+    /// It would be forgotten before one that it replaces has expired.
+    #[error("expected to expire not before {least}, when the record that it replaces does")]
+    AudienceExpiry {
+        /// When that one expires.
+        least: UnixTime,
+    },
+    /// The account has its share.
+    #[error(
+        "{limit} audience records are kept for this account: remove some, or wait until some expire"
+    )]
+    AudienceQuota {
+        /// How many.
+        limit: u64,
+    },
+    /// The provider keeps no more.
+    #[error("{limit} audience records are kept by this provider, and no more")]
+    AudienceFull {
+        /// How many.
+        limit: u64,
+    },
     /// An inquiry.
     #[error(transparent)]
     Inquiry(#[from] InquiryError),

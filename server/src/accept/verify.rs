@@ -1,5 +1,6 @@
 //! What can be verified without the store.
 
+use protocol::audience::SignedAudienceRecord;
 use protocol::bundle::Bundle;
 use protocol::credential::CredentialError;
 use protocol::removal::SignedRelease;
@@ -8,6 +9,7 @@ use protocol::trust::TrustList;
 use protocol::wire::RemovalRequest;
 
 use super::Refusal;
+use crate::senders::SenderName;
 
 /// Verifies at a point in time by a trust list.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,8 @@ pub(super) enum Statement {
     Removal(RemovalRequest),
     /// A CSIP's release.
     Release(SignedRelease),
+    /// An audience record of this account.
+    AudienceRecord(SignedAudienceRecord, SenderName),
 }
 
 impl Submission {
@@ -82,6 +86,19 @@ impl Verifier<'_> {
     pub fn release(&self, release: SignedRelease) -> Result<Submission, Refusal> {
         release.verify(self.trust, self.now)?;
         Ok(Submission(Statement::Release(release)))
+    }
+
+    /// Verifies an audience record that an account submits.
+    ///
+    /// # Errors
+    /// [`Refusal::Audience`].
+    pub fn audience_record(
+        &self,
+        record: SignedAudienceRecord,
+        owner: SenderName,
+    ) -> Result<Submission, Refusal> {
+        record.verify(self.now)?;
+        Ok(Submission(Statement::AudienceRecord(record, owner)))
     }
 }
 

@@ -204,17 +204,16 @@ fn refused(refusal: &Refusal) -> ProblemType {
         Refusal::Credential(CredentialError::Untrusted(_))
         | Refusal::Removal(RemovalError::Untrusted(_)) => ProblemType::Untrusted,
         Refusal::Inquiry(_) => ProblemType::Unauthorized,
-        Refusal::CredentialEquivocation | Refusal::MappingEquivocation => ProblemType::Equivocation,
+        _ if refusal.is_equivocation() => ProblemType::Equivocation,
+        Refusal::AudienceWriter => ProblemType::Untrusted,
+        Refusal::AudienceQuota { .. } | Refusal::AudienceFull { .. } => ProblemType::QuotaExceeded,
         Refusal::Released
         | Refusal::OlderCredential
         | Refusal::OlderMapping
+        | Refusal::OlderAudienceRecord
         | Refusal::Delisted
         | Refusal::Removed => ProblemType::Superseded,
-        Refusal::Credential(_)
-        | Refusal::Mapping { .. }
-        | Refusal::Removal(_)
-        | Refusal::LastSeq
-        | Refusal::Bundle(_) => ProblemType::UnprocessableObject,
+        _ => ProblemType::UnprocessableObject,
     }
 }
 

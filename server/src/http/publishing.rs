@@ -5,6 +5,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
+use protocol::audience::{MAX_AUDIENCE_RECORD_BYTES, SignedAudienceRecord};
 use protocol::bundle::{Bundle, MAX_BUNDLE_BYTES};
 use protocol::removal::{MAX_REMOVAL_BYTES, SignedRelease};
 use protocol::time::UnixTime;
@@ -14,6 +15,7 @@ use protocol::wire::{
 use tokio::task::spawn_blocking;
 
 use super::access::Noted;
+use super::auth::authenticate;
 use super::body::{self, Length};
 use super::handlers::{Notes, Shared, fresh};
 use super::{AppState, Error};
@@ -63,6 +65,23 @@ pub(super) async fn release(
     submit(&state, move |verifier| {
         let release = SignedRelease::from_bytes(&bytes).map_err(Refusal::Removal)?;
         Ok(verifier.release(release)?)
+    })
+    .await
+}
+
+/// Puts an audience record in its place, against the quota of an account.
+pub(super) async fn audience_record(
+    State(state): Shared,
+    Extension(noted): Notes,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let (parts, body) = request.into_parts();
+    let (_, owner) = authenticate(&state, &parts.headers, &noted)?;
+    let length = Length::AtMost(MAX_AUDIENCE_RECORD_BYTES);
+    let bytes = read(&state, &parts, body, media::COSE, length, &noted).await?;
+    submit(&state, move |verifier| {
+        let record = SignedAudienceRecord::from_bytes(&bytes).map_err(Refusal::Audience)?;
+        Ok(verifier.audience_record(record, owner)?)
     })
     .await
 }

@@ -15,8 +15,10 @@ use pir_core::crs::CrsSeed;
 use pir_core::database::{DatabaseView, write_column_tails, write_columns};
 use pir_core::params::{Params, ParamsError};
 use pir_core::setup::Preprocessed;
+use protocol::audit;
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
+use protocol::hint::{BlockList, HintError};
 use protocol::manifest::{Manifest, ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
 use protocol::oprf::{OprfError, OprfKey};
@@ -115,6 +117,9 @@ pub enum BuildError {
         "the new snapshot answers wrongly and is not published: check the machine's memory and build again"
     )]
     SelfCheck,
+    /// The block list.
+    #[error(transparent)]
+    Hint(#[from] HintError),
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -135,6 +140,7 @@ pub fn run(
 ) -> Result<SnapshotId, BuildError> {
     let begun = Instant::now();
     let previous = previous(directory, &options.provider.verifying_key())?;
+    store.update(&mut |update| update.forget_audience(options.now))?;
     let view = store.view()?;
     let earlier = previous
         .as_ref()
@@ -161,8 +167,10 @@ struct Built {
     preprocessed: Preprocessed,
     /// Digits that the set-up found changed, if it started from an earlier one.
     changed_digits: Option<u64>,
-    /// Entries of the audit log that were taken into account.
-    audit_entries: u64,
+    /// Where the audit log ended.
+    audit: audit::Head,
+    /// Tags of what is withheld.
+    blocked: BlockList,
 }
 
 impl Built {
@@ -171,9 +179,13 @@ impl Built {
         earlier: Option<(&Path, &Manifest)>,
         options: &BuildOptions<'_>,
     ) -> Result<Self, BuildError> {
-        let (ids, audit_entries) = (view.row_ids()?, view.audit_head()?.entries);
-        let stage = options.progress.stage("evaluate OPRF", ids.len() as u64);
-        let mut records = Records::evaluate(view, &ids, options.oprf, options.now, &stage)?;
+        let (ids, handles) = (view.row_ids()?, view.audience_handles()?);
+        let audit = view.audit_head()?;
+        let stage = options
+            .progress
+            .stage("evaluate OPRF", (ids.len() + handles.len()) as u64);
+        let (key, now) = (options.oprf, options.now);
+        let mut records = Records::evaluate(view, &ids, &handles, key, now, &stage)?;
         // Once something is published, that all of it is gone must be as well.
         if records.count() == 0 && earlier.is_none() {
             return Err(BuildError::Empty);
@@ -195,6 +207,7 @@ impl Built {
         let needed = memory_needed(&plan.params);
         options.memory.require(Purpose::Build, needed)?;
 
+        let blocked = BlockList::new(records.blocked_tags())?;
         let (count, record_bytes) = (records.count(), records.bytes());
         let fullest_bucket = records.fullest_bucket(&plan.placement, columns);
         records.forget_places();
@@ -232,7 +245,8 @@ impl Built {
             database,
             preprocessed,
             changed_digits,
-            audit_entries,
+            audit,
+            blocked,
         })
     }
 
@@ -245,7 +259,6 @@ impl Built {
             fullest_bucket: self.fullest_bucket,
             fullest_bytes: self.placement.fullest_bytes,
             changed_digits: self.changed_digits,
-            audit_entries: self.audit_entries,
             build_ms: begun.elapsed().as_millis() as u64,
         }
     }

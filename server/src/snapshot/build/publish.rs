@@ -34,8 +34,9 @@ pub(super) fn publish(
         pir_hint: built.preprocessed.hint.encode(),
         cap: built.cap,
         pilots: built.placement.pilots,
-    }
-    .encode();
+        blocked: built.blocked,
+    };
+    let (blocked, hint) = (hint.blocked.count(), hint.encode());
     stage.finish(&format!("hint of {} bytes", hint.len()));
 
     let widths = built.params.widths();
@@ -78,6 +79,8 @@ pub(super) fn publish(
         database,
         hint: hint_artifact,
         trust_list: Hash::from_bytes(options.trust.digest()),
+        audit: built.audit,
+        blocked,
         previous: previous.as_ref().map(SignedManifest::digest),
     };
     let id = manifest.snapshot;

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use protocol::audience::AudienceHandle;
 use protocol::bucket::{self, BucketLayout, FillerSeed};
 use protocol::csi::Csi;
-use protocol::derivation::Locator;
-use protocol::oprf::{OprfKey, OprfOutput};
+use protocol::derivation::{Locator, Tag};
+use protocol::oprf::{OprfInput, OprfKey, OprfOutput};
 use protocol::placement::{BucketIndex, Placement};
 use protocol::record::{SealedRecord, sealed_len};
 use protocol::time::UnixTime;
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 
 use super::BuildError;
 use super::published::published;
+use crate::accept::published_audience;
 use crate::progress::Stage;
 use crate::store::{RowId, StoreError, View};
 
@@ -21,11 +23,23 @@ const CHUNK_ROWS: usize = 4096;
 
 /// Where each record goes, without its content: about 130 bytes a record.
 pub(super) struct Records {
-    rows: Vec<(RowId, OprfOutput)>,
+    rows: Vec<(Source, OprfOutput)>,
     located: Vec<(Locator, u32)>,
+    /// Tags of the identifiers whose records are withheld.
+    blocked: Vec<Tag>,
     /// When what is published was chosen.
     now: UnixTime,
 }
+
+/// Where a record comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    Row(RowId),
+    Audience(AudienceHandle),
+}
+
+/// A record that is published: where it comes from and goes, and its bytes.
+type Evaluated = ((Source, OprfOutput), (Locator, u32));
 
 /// Records sorted by bucket.
 pub(super) struct ByBucket {
@@ -41,13 +55,22 @@ impl Records {
     pub(super) fn evaluate(
         view: &dyn View,
         ids: &[RowId],
+        handles: &[AudienceHandle],
         key: &OprfKey,
         now: UnixTime,
         stage: &Stage,
     ) -> Result<Self, BuildError> {
         let blocked: HashSet<Csi> = view.blocked()?.into_iter().collect();
-        let (mut rows, mut located) =
-            (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        let tags = blocked.par_iter().map(|csi| {
+            let output = key.evaluate(csi)?;
+            Ok(output.locator().tag)
+        });
+        let mut records = Self {
+            rows: Vec::with_capacity(ids.len() + handles.len()),
+            located: Vec::with_capacity(ids.len() + handles.len()),
+            blocked: tags.collect::<Result<_, BuildError>>()?,
+            now,
+        };
         for chunk in ids.chunks(CHUNK_ROWS) {
             let stored = view.rows(chunk)?;
             let evaluated = chunk.par_iter().zip(&stored).map(|(id, row)| {
@@ -57,23 +80,38 @@ impl Records {
                 if blocked.contains(&content.csi) {
                     return Ok(None);
                 }
-                let Some(bundle) = published(content, now)? else {
-                    return Ok(None);
-                };
-                let output = key.evaluate(&content.csi)?;
-                let locator = output.locator();
-                // Bundles have at most 16 KiB.
-                let bytes = sealed_len(bundle.len()) as u32;
-                Ok(Some(((*id, output), (locator, bytes))))
+                let bundle = published(content, now)?;
+                bundle
+                    .map(|bundle| evaluated(Source::Row(*id), &content.csi, bundle.len(), key))
+                    .transpose()
             });
-            let evaluated: Vec<_> = evaluated.collect::<Result<_, BuildError>>()?;
-            for (row, place) in evaluated.into_iter().flatten() {
-                rows.push(row);
-                located.push(place);
-            }
+            records.add(evaluated.collect::<Result<_, BuildError>>()?);
             stage.advance(chunk.len() as u64);
         }
-        Ok(Self { rows, located, now })
+        for chunk in handles.chunks(CHUNK_ROWS) {
+            let stored = view.audience_rows(chunk)?;
+            let evaluated = chunk.par_iter().zip(&stored).map(|(handle, row)| {
+                let ciphertext = published_audience(row, now)?;
+                ciphertext
+                    .map(|bytes| evaluated(Source::Audience(*handle), handle, bytes.len(), key))
+                    .transpose()
+            });
+            records.add(evaluated.collect::<Result<_, BuildError>>()?);
+            stage.advance(chunk.len() as u64);
+        }
+        Ok(records)
+    }
+
+    fn add(&mut self, evaluated: Vec<Option<Evaluated>>) {
+        for (row, place) in evaluated.into_iter().flatten() {
+            self.rows.push(row);
+            self.located.push(place);
+        }
+    }
+
+    /// Tags of the identifiers whose records are withheld.
+    pub(super) fn blocked_tags(&mut self) -> Vec<Tag> {
+        std::mem::take(&mut self.blocked)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -146,20 +184,31 @@ impl Records {
         column: u32,
         seed: &FillerSeed,
     ) -> Result<Vec<u8>, BuildError> {
-        let rows: Vec<&(RowId, OprfOutput)> = records
-            .iter()
-            .map(|record| &self.rows[*record as usize])
-            .collect();
-        let ids: Vec<RowId> = rows.iter().map(|(id, _)| *id).collect();
-        let stored = view.rows(&ids)?;
-        let sealed = rows.iter().zip(&stored).map(|((_, output), row)| {
-            // The view is the one that they were evaluated in.
+        let mut sealed = Vec::with_capacity(records.len());
+        let (mut ids, mut handles) = (Vec::new(), Vec::new());
+        for record in records {
+            match &self.rows[*record as usize] {
+                (Source::Row(id), output) => ids.push((*id, output)),
+                (Source::Audience(handle), output) => handles.push((*handle, output)),
+            }
+        }
+        // The view is the one that they were evaluated in: nothing is missing.
+        let (names, outputs): (Vec<RowId>, Vec<&OprfOutput>) = ids.into_iter().unzip();
+        for (row, output) in view.rows(&names)?.iter().zip(outputs) {
             let content = row.content.as_ref().ok_or(StoreError::Missing)?;
             let bundle = published(content, self.now)?.ok_or(StoreError::Missing)?;
             let salt = content.salt.bound_to(&bundle);
-            Ok(SealedRecord::seal(output, salt, &bundle)?)
-        });
-        let sealed: Vec<SealedRecord> = sealed.collect::<Result<_, BuildError>>()?;
+            sealed.push(SealedRecord::seal(output, salt, &bundle)?);
+        }
+        let (names, outputs): (Vec<AudienceHandle>, Vec<&OprfOutput>) = handles.into_iter().unzip();
+        for (row, output) in view.audience_rows(&names)?.iter().zip(outputs) {
+            let bytes = published_audience(row, self.now)?.ok_or(StoreError::Missing)?;
+            sealed.push(SealedRecord::seal(
+                output,
+                row.salt.bound_to(&bytes),
+                &bytes,
+            )?);
+        }
         Ok(bucket::encode(
             layout,
             BucketIndex::new(column),
@@ -167,6 +216,19 @@ impl Records {
             &sealed,
         )?)
     }
+}
+
+fn evaluated<'a>(
+    source: Source,
+    input: impl Into<OprfInput<'a>>,
+    content_bytes: usize,
+    key: &OprfKey,
+) -> Result<Evaluated, BuildError> {
+    let output = key.evaluate(input)?;
+    let locator = output.locator();
+    // Contents have at most 16 KiB.
+    let bytes = sealed_len(content_bytes) as u32;
+    Ok(((source, output), (locator, bytes)))
 }
 
 impl ByBucket {

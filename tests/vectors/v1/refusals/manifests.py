@@ -21,6 +21,7 @@ def good(**shape):
         1: 1, 2: snapshot, 3: b"\3" * 16, 4: seconds(NOW) - DAY, 5: seconds(NOW) + DAY, 6: pir, 7: epoch,
         8: cbor(DP.cose), 9: ELEMENT, 10: 6, 11: 640, 12: 10, 13: b"\4" * 32, 14: digest(b"root"),
         15: database, 16: 4096 * 16384, 17: hint, 18: 77, 19: digest(b"trust list"),
+        21: 9, 22: digest(b"audit"), 23: 2,
     }
 
 
@@ -46,8 +47,8 @@ def vectors():
     yield manifest("naming no key", fields | {8: b""}, pinned, "DpKey.Cbor.Truncated")
     yield manifest("naming a key with a kid", fields | {8: cbor(DP.cose | {2: b"kid"})}, pinned, "DpKey.MalformedKey")
     for key in fields:
-        yield manifest(f"without field {key}", without(fields, key), "profile: exactly fields 1 to 20, 20 optional", "Payload.MissingField")
-    yield manifest("with field 21", fields | {21: 0}, "profile: exactly fields 1 to 20, 20 optional", "Payload.UnknownField")
+        yield manifest(f"without field {key}", without(fields, key), "profile: exactly fields 1 to 23, 20 optional", "Payload.MissingField")
+    yield manifest("with field 24", fields | {24: 0}, "profile: exactly fields 1 to 23, 20 optional", "Payload.UnknownField")
     yield manifest("with the identity as OPRF key", fields | {9: bytes(32)}, "RFC 9497 §2.1: not the identity", "OprfKey.InvalidElement")
     yield manifest("with an OPRF key that is no element", fields | {9: b"\xff" * 32}, "RFC 9496 §4.3.1", "OprfKey.InvalidElement")
     times = "profile: published < expires ≤ 9999-12-30T22:00:00Z"
@@ -66,5 +67,6 @@ def vectors():
     yield manifest("with a failure bound of 1", good(_7=0), "profile: a bound below 1", "Inconsistent.FailureBound")
     yield manifest("without columns", good(_2=0), "profile: 1 to 2^24 columns", "Inconsistent.Layout.Merkle.LeafCount")
     yield manifest("with 2^32 columns", good(_2=2**32), "profile: 1 to 2^24 columns", "OutOfRange")
+    yield manifest("with 2^32 blocked records", fields | {23: 2**32}, "profile: at most 2^32 - 1", "OutOfRange")
     yield manifest("with 256 query bits", good(_4=256), "profile: at most 255", "OutOfRange")
     yield manifest("with more than 4096 items", [0] * 4097, "profile: at most 4096 items", "Payload.TooManyItems")
