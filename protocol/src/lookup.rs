@@ -1,15 +1,14 @@
 //! Results of a lookup, each distinct and none folded into another.
 
 mod line;
+mod unverifiable;
 
 use serde::Serialize;
 
 pub use line::AnswerLine;
+pub use unverifiable::Unverifiable;
 
-use crate::bundle::BundleError;
-use crate::credential::CredentialError;
-use crate::mapping::{Mapping, MappingError};
-use crate::trust::TrustError;
+use crate::mapping::Mapping;
 
 /// What a lookup found out about a CSI.
 ///
@@ -29,134 +28,19 @@ pub enum Lookup {
     Unverifiable(Unverifiable),
 }
 
-/// Why an answer can't be believed.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unverifiable {
-    /// The bucket is not the one that the snapshot's Merkle root commits to.
-    #[error("the bucket is not under the snapshot's Merkle root")]
-    BucketNotUnderRoot,
-    /// The bucket is not in the form of buckets.
-    #[error("the bucket is malformed")]
-    MalformedBucket,
-    /// The record does not open under the key of the identifier.
-    #[error("the record does not open")]
-    RecordDidNotOpen,
-    /// The content of an audience record does not open under the audience's
-    /// secret.
-    #[error("the audience content does not open")]
-    AudienceDidNotOpen,
-    /// The record's content, or an object in it, is not in its form.
-    #[error("the record's bundle is malformed")]
-    MalformedBundle,
-    /// The credential's CSIP is not trusted.
-    #[error("the credential's issuer is not on the trust list")]
-    IssuerUnknown,
-    /// The credential's CSIP is trusted, its key isn't.
-    #[error("the credential's key is not on the trust list for its issuer")]
-    IssuerKeyUnknown,
-    /// The credential's CSIP may not speak for this identifier.
-    #[error("the credential's issuer may not speak for this identifier")]
-    IssuerOutOfScope,
-    /// The CSIP's key is not trusted yet.
-    #[error("the credential's key is not trusted yet")]
-    IssuerKeyNotYetValid,
-    /// The CSIP's key is no longer trusted.
-    #[error("the credential's key is no longer trusted")]
-    IssuerKeyExpired,
-    /// The credential's signature does not verify.
-    #[error("the credential's signature does not verify")]
-    CredentialSignature,
-    /// The credential is for another identifier than was asked.
-    #[error("the credential is for another identifier")]
-    CredentialSubject,
-    /// The credential is not valid yet.
-    #[error("the credential is not valid yet")]
-    CredentialNotYetValid,
-    /// The credential has expired.
-    #[error("the credential has expired")]
-    CredentialExpired,
-    /// A mapping's signature does not verify under the holder's key.
-    #[error("a mapping's signature does not verify")]
-    MappingSignature,
-    /// A mapping is for another identifier than the credential.
-    #[error("a mapping is for another identifier")]
-    MappingSubject,
-    /// A mapping is of a later assignment than the credential.
-    #[error("a mapping is of another assignment than the credential")]
-    MappingAssignment,
-    /// A mapping on its own is not valid yet.
-    #[error("a mapping is not valid yet")]
-    MappingNotYetValid,
-    /// A mapping on its own has expired.
-    #[error("a mapping has expired")]
-    MappingExpired,
-    /// Two mappings of the same id and version contradict each other.
-    #[error("two mappings of the same version contradict each other")]
-    Equivocation,
-}
-
-impl From<TrustError> for Unverifiable {
-    fn from(error: TrustError) -> Self {
-        match error {
-            TrustError::UnknownIssuer => Self::IssuerUnknown,
-            TrustError::UnknownKey => Self::IssuerKeyUnknown,
-            TrustError::OutOfScope => Self::IssuerOutOfScope,
-            TrustError::NotYetValid => Self::IssuerKeyNotYetValid,
-            TrustError::Expired => Self::IssuerKeyExpired,
+impl Lookup {
+    /// The mappings found; none for any other outcome.
+    pub fn mappings(&self) -> &[Mapping] {
+        match self {
+            Self::Mappings(mappings) => mappings,
+            Self::NoMapping | Self::OptedOut | Self::Unverifiable(_) => &[],
         }
-    }
-}
-
-impl From<CredentialError> for Unverifiable {
-    fn from(error: CredentialError) -> Self {
-        match error {
-            CredentialError::Cose(_) => Self::CredentialSignature,
-            CredentialError::Untrusted(error) => error.into(),
-            CredentialError::NotYetValid { .. } => Self::CredentialNotYetValid,
-            CredentialError::Expired { .. } => Self::CredentialExpired,
-            CredentialError::TooLarge { .. }
-            | CredentialError::Claims(_)
-            | CredentialError::Issuer(_)
-            | CredentialError::Subject(_)
-            | CredentialError::HolderKey(_)
-            | CredentialError::Validity { .. } => Self::MalformedBundle,
-        }
-    }
-}
-
-impl From<MappingError> for Unverifiable {
-    fn from(error: MappingError) -> Self {
-        match error {
-            MappingError::Cose(_) => Self::MappingSignature,
-            MappingError::SubjectMismatch => Self::MappingSubject,
-            MappingError::AssignmentMismatch { .. } => Self::MappingAssignment,
-            MappingError::NotYetValid { .. } => Self::MappingNotYetValid,
-            MappingError::Expired { .. } => Self::MappingExpired,
-            MappingError::TooLarge { .. }
-            | MappingError::Fields(_)
-            | MappingError::Subject(_)
-            | MappingError::Entry { .. }
-            | MappingError::TooManyEntries { .. }
-            | MappingError::SeveralDefaults { .. }
-            | MappingError::DuplicateEntry { .. }
-            | MappingError::Validity { .. } => Self::MalformedBundle,
-        }
-    }
-}
-
-/// A bundle that can't be decoded is malformed, whatever is wrong with it.
-impl From<BundleError> for Unverifiable {
-    fn from(_: BundleError) -> Self {
-        Self::MalformedBundle
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::Mapping;
 
     #[test]
     fn outcomes_have_distinct_json() {

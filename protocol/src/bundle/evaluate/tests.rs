@@ -1,3 +1,5 @@
+mod refusals;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -196,7 +198,7 @@ fn one_bad_object_spoils_the_bundle() {
     let forged = listed(2, 1).sign(&stranger()).unwrap();
     assert_eq!(
         of(credential(), &csip(), [good(), vec![forged]].concat()),
-        unverifiable(Unverifiable::MappingSignature)
+        unverifiable(Unverifiable::MappingKey)
     );
     let misplaced = signed(&Mapping {
         subject: other,
