@@ -29,6 +29,7 @@ pub mod precedence;
 pub mod problem;
 pub mod record;
 pub mod removal;
+pub mod resolve;
 pub mod time;
 pub mod trust;
 pub mod wire;
