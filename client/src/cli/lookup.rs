@@ -7,6 +7,8 @@ use anyhow::{Context as _, anyhow};
 use client::{Client, ClientError, Traffic};
 use protocol::csi::Csi;
 use protocol::lookup::{AnswerLine, Lookup};
+use protocol::mapping::{MspDomain, Tag};
+use protocol::resolve::{Context as Sender, resolve};
 
 use super::input::{Asked, read_lines};
 use super::{Connection, Failure, Outcome, show, watched};
@@ -27,6 +29,26 @@ pub(super) struct LookupArgs {
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 
+    /// MSP whose own application you use, such as msp.example; may be repeated,
+    /// the preferred one first.
+    ///
+    /// Some recipients want to be found only by those who use the same
+    /// application: their entries are set aside unless you name it. Where the
+    /// recipient has no preference, your applications come first. Instead of
+    /// those of the configuration file (apps = [..]).
+    #[arg(long = "app", value_name = "MSP", value_parser = MspDomain::parse)]
+    apps: Vec<MspDomain>,
+
+    /// What you want to reach the recipient for, such as business; may be
+    /// repeated.
+    ///
+    /// Compared exactly with the tags that recipients give their entries:
+    /// business, family, friends, group, personal, or words of their own. Entries
+    /// with it come first, then those without tags; others are set aside, unless
+    /// nothing else is left. Tags stay here: the provider doesn't see them.
+    #[arg(long = "tag", value_name = "TAG", value_parser = Tag::new)]
+    tags: Vec<Tag>,
+
     /// Print a JSON object a line instead of text.
     #[arg(long)]
     json: bool,
@@ -46,6 +68,14 @@ pub(super) struct LookupArgs {
 pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
     let settings = args.connection.settings()?;
     let region = args.region.as_deref().or(settings.region.as_deref());
+    let sender = Sender {
+        apps: if args.apps.is_empty() {
+            settings.apps
+        } else {
+            args.apps.clone()
+        },
+        tags: args.tags.clone(),
+    };
     let mut texts = args.identifiers.clone();
     if let Some(path) = &args.file {
         texts.extend(read_lines(path).map_err(Failure::Usage)?);
@@ -70,13 +100,14 @@ pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
             describe_lookups(client.traffic().since(connected), csis.len());
         }
     }
-    print(args.json, &asked, results)
+    print(args.json, &asked, results, &sender)
 }
 
 fn print(
     json: bool,
     asked: &[Asked],
     results: Vec<Result<Lookup, ClientError>>,
+    sender: &Sender,
 ) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Complete;
     let mut results = results.into_iter();
@@ -94,11 +125,14 @@ fn print(
             outcome = Outcome::Incomplete;
         }
         match (&found, json) {
-            (Ok((csi, lookup)), true) => text += &AnswerLine::found(csi, lookup).to_json(),
+            (Ok((csi, lookup)), true) => {
+                let resolution = resolve(lookup.mappings(), sender);
+                text += &AnswerLine::resolved(csi, lookup, resolution).to_json();
+            }
             (Err((identifier, error)), true) => {
                 text += &AnswerLine::failed(identifier, error).to_json()
             }
-            (Ok((csi, lookup)), false) => text += &show::found(csi, lookup),
+            (Ok((csi, lookup)), false) => text += &show::found(csi, lookup, sender),
             (Err((identifier, error)), false) => text += &show::failed(identifier, error),
         }
         text.push('\n');

@@ -7,6 +7,7 @@
 //! ca = "cert.pem"                   # optional: instead of the system's
 //! api_key_file = "api.key"
 //! region = "DE"                     # optional: of numbers without +
+//! apps = ["msp.example"]            # optional: the sender's own applications
 //! ```
 
 use std::fs;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use client::{ApiKey, ClientConfig};
 use protocol::cose::VerifyingKey;
+use protocol::mapping::MspDomain;
 use protocol::trust::TrustList;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -66,6 +68,8 @@ struct ConfigFile {
     ca: Option<PathBuf>,
     api_key_file: Option<PathBuf>,
     region: Option<String>,
+    #[serde(default)]
+    apps: Vec<String>,
 }
 
 /// What a command needs to know.
@@ -74,6 +78,8 @@ pub(super) struct Settings {
     pub(super) client: ClientConfig,
     /// Region of phone numbers without country code.
     pub(super) region: Option<String>,
+    /// The MSPs whose own application the sender uses, preferred ones first.
+    pub(super) apps: Vec<MspDomain>,
 }
 
 impl Connection {
@@ -134,9 +140,11 @@ impl Connection {
         if let Some((from, text)) = api_key {
             client = client.with_api_key(ApiKey::new(&text).context(from)?);
         }
+        let app = |name: &String| MspDomain::parse(name).with_context(|| format!("apps: {name:?}"));
         Ok(Settings {
             client,
             region: file.region,
+            apps: file.apps.iter().map(app).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -230,7 +238,7 @@ mod tests {
         write(
             "client.toml",
             "server = \"https://file.example\"\ndp_key_file = \"dp.pub\"\ntrust = \"trust.toml\"\n\
-             api_key_file = \"api.key\"\nregion = \"DE\"\n",
+             api_key_file = \"api.key\"\nregion = \"DE\"\napps = [\"B.example\", \"a.example\"]\n",
         );
         directory
     }
@@ -256,6 +264,8 @@ mod tests {
             assert_eq!(settings.client.dp_key, key(1));
             assert!(settings.client.api_key.is_some());
             assert_eq!(settings.region.as_deref(), Some("DE"));
+            let apps: Vec<&str> = settings.apps.iter().map(MspDomain::as_str).collect();
+            assert_eq!(apps, ["b.example", "a.example"]);
         }
     }
 
@@ -345,6 +355,14 @@ mod tests {
                 ..complete.clone()
             },
             "dp.pub",
+        );
+        fs::write(directory.path().join("apps.toml"), "apps = [\"localhost\"]").unwrap();
+        refused(
+            Connection {
+                config: path("apps.toml"),
+                ..complete.clone()
+            },
+            "localhost",
         );
         fs::write(directory.path().join("empty.key"), "\n").unwrap();
         refused(

@@ -4,22 +4,17 @@ use std::fmt::Write as _;
 
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
-use protocol::mapping::{Entry, Exclusivity, Mapping, Preference, Reach};
+use protocol::resolve::{Context, Objection, Offer, resolve};
 
-/// A result, without the end of its last line.
-pub(super) fn found(csi: &Csi, lookup: &Lookup) -> String {
+/// A result and the routes that it gives the sender, without the end of its
+/// last line.
+pub(super) fn found(csi: &Csi, lookup: &Lookup, sender: &Context) -> String {
     let identifier = csi.canonical();
     match lookup {
         Lookup::NoMapping => format!("{identifier}\n  no mapping"),
         Lookup::OptedOut => format!("{identifier}\n  opted out"),
         Lookup::Unverifiable(why) => format!("{identifier}\n  unverifiable: {why}"),
-        Lookup::Mappings(mappings) => {
-            let mut text = identifier.to_owned();
-            for mapping in mappings {
-                write_mapping(&mut text, mapping);
-            }
-            text
-        }
+        Lookup::Mappings(_) => identifier.to_owned() + &routes(lookup, sender),
     }
 }
 
@@ -28,40 +23,52 @@ pub(super) fn failed(identifier: &str, error: &str) -> String {
     format!("{}\n  error: {error}", identifier.escape_debug())
 }
 
-fn write_mapping(text: &mut String, mapping: &Mapping) {
+fn routes(lookup: &Lookup, sender: &Context) -> String {
+    let resolution = resolve(lookup.mappings(), sender);
+    let routes = resolution.routes.iter().map(|route| &route.offer);
+    let aside = resolution.set_aside.iter().map(|aside| &aside.offer);
+    let names = routes.chain(aside).map(|offer| offer.entry.msp.as_str());
+    let width = names.map(str::len).max().unwrap_or(0);
+    let mut text = String::new();
     // Writing to a string can't fail.
-    let _ = write!(text, "\n  until {}", mapping.expires);
-    if mapping.policy.exclusivity == Exclusivity::Exclusive {
-        text.push_str(", exclusive");
+    for (at, route) in resolution.routes.iter().enumerate() {
+        let place = if at == 0 { "route" } else { "otherwise" };
+        let reasons: Vec<String> = route.reasons.iter().map(ToString::to_string).collect();
+        let msp = route.offer.entry.msp.as_str();
+        let _ = write!(text, "\n  {place:9}  {msp:width$}  {}", reasons.join(", "));
+        write_terms(&mut text, &route.offer);
     }
-    if mapping.policy.reach == Reach::SameAppOnly {
-        text.push_str(", same app only");
-    }
-    let width = mapping
-        .entries
-        .iter()
-        .map(|entry| entry.msp.as_str().len())
-        .max()
-        .unwrap_or(0);
-    let mut entries: Vec<&Entry> = mapping.entries.iter().collect();
-    entries.sort_by_key(|entry| (entry.preference != Preference::Default, entry.priority));
-    for entry in entries {
-        let msp = entry.msp.as_str();
-        let _ = write!(text, "\n    {msp:width$}  priority {}", entry.priority);
-        if entry.preference == Preference::Default {
-            text.push_str(", default");
-        }
-        for tag in entry.tags() {
-            // A tag is of the recipient's making: nothing that moves a cursor.
-            let _ = write!(text, ", \"{}\"", tag.as_str().escape_debug());
+    if resolution.routes.is_empty() {
+        text.push_str("\n  no route");
+        let mut aside = resolution.set_aside.iter();
+        if aside.any(|aside| aside.why == Objection::SameAppOnly) {
+            text.push_str(": --app names an application that you use");
         }
     }
+    for aside in &resolution.set_aside {
+        let msp = aside.offer.entry.msp.as_str();
+        let _ = write!(text, "\n  set aside  {msp:width$}  {}", aside.why);
+        write_terms(&mut text, &aside.offer);
+    }
+    text
+}
+
+/// What else an entry says: its tags, and until when it holds.
+fn write_terms(text: &mut String, offer: &Offer<'_>) {
+    for (at, tag) in offer.entry.tags().iter().enumerate() {
+        text.push_str(if at == 0 { "; tags " } else { ", " });
+        // A tag is of the recipient's making: nothing that moves a cursor.
+        let _ = write!(text, "\"{}\"", tag.as_str().escape_debug());
+    }
+    let _ = write!(text, "; until {}", offer.mapping.expires);
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::lookup::Unverifiable;
-    use protocol::mapping::{MappingId, MspDomain, Policy, Replaces, Tag};
+    use protocol::mapping::{
+        Entry, Exclusivity, Mapping, MappingId, MspDomain, Policy, Preference, Reach, Replaces, Tag,
+    };
     use protocol::time::UnixTime;
 
     use super::*;
@@ -71,11 +78,13 @@ mod tests {
         Entry::new(MspDomain::parse(msp).unwrap(), tags, priority, preference).unwrap()
     }
 
-    #[test]
-    fn results_are_shown() {
-        let csi = Csi::parse("someone@example.org").unwrap();
-        let mapping = Mapping {
-            subject: csi.clone(),
+    fn csi() -> Csi {
+        Csi::parse("someone@example.org").unwrap()
+    }
+
+    fn lookup(reach: Reach) -> Lookup {
+        Lookup::Mappings(vec![Mapping {
+            subject: csi(),
             id: MappingId([1; 16]),
             seq: 1,
             not_before: UnixTime::from_secs(0),
@@ -84,7 +93,7 @@ mod tests {
             replaces: Replaces::SameId,
             policy: Policy {
                 exclusivity: Exclusivity::Exclusive,
-                reach: Reach::SameAppOnly,
+                reach,
             },
             entries: vec![
                 entry(
@@ -95,23 +104,64 @@ mod tests {
                 ),
                 entry("longer.example", &[], 1, Preference::Default),
             ],
-        };
+        }])
+    }
+
+    #[test]
+    fn routes_are_shown_in_order_with_their_reasons() {
+        let shown = |sender: &Context| found(&csi(), &lookup(Reach::AnyApp), sender);
         assert_eq!(
-            found(&csi, &Lookup::Mappings(vec![mapping])),
-            "mailto:someone@example.org\n  until 2026-11-23T00:00:00Z, exclusive, same app only\n    \
-             longer.example  priority 1, default\n    \
-             b.example       priority 0, \"family\", \"on\\u{202e}call\""
+            shown(&Context::default()),
+            "mailto:someone@example.org\n  \
+             route      longer.example  exclusive, the recipient's default, for every purpose, \
+             priority 1; until 2026-11-23T00:00:00Z\n  \
+             otherwise  b.example       exclusive, priority 0; tags \"family\", \
+             \"on\\u{202e}call\"; until 2026-11-23T00:00:00Z"
         );
+        let business = Context {
+            tags: vec![Tag::new("business").unwrap()],
+            apps: vec![],
+        };
+        assert!(
+            shown(&business).contains("\n  set aside  b.example       for another purpose; tags ")
+        );
+    }
+
+    #[test]
+    fn who_lacks_the_application_is_told_so() {
+        let shown = |sender: &Context| found(&csi(), &lookup(Reach::SameAppOnly), sender);
         assert_eq!(
-            found(&csi, &Lookup::NoMapping),
+            shown(&Context::default()),
+            "mailto:someone@example.org\n  \
+             no route: --app names an application that you use\n  \
+             set aside  longer.example  only for users of its own app; \
+             until 2026-11-23T00:00:00Z\n  \
+             set aside  b.example       only for users of its own app; tags \"family\", \
+             \"on\\u{202e}call\"; until 2026-11-23T00:00:00Z"
+        );
+        let own = Context {
+            apps: vec![MspDomain::parse("b.example").unwrap()],
+            tags: vec![],
+        };
+        assert!(shown(&own).contains(
+            "\n  route      b.example       exclusive, for users of its own app, priority 0, \
+             you use its app; tags"
+        ));
+    }
+
+    #[test]
+    fn results_without_routes_are_shown() {
+        let shown = |lookup| found(&csi(), &lookup, &Context::default());
+        assert_eq!(
+            shown(Lookup::NoMapping),
             "mailto:someone@example.org\n  no mapping"
         );
         assert_eq!(
-            found(&csi, &Lookup::OptedOut),
+            shown(Lookup::OptedOut),
             "mailto:someone@example.org\n  opted out"
         );
         assert_eq!(
-            found(&csi, &Lookup::Unverifiable(Unverifiable::MappingExpired)),
+            shown(Lookup::Unverifiable(Unverifiable::MappingExpired)),
             "mailto:someone@example.org\n  unverifiable: a mapping has expired"
         );
         assert_eq!(failed("\u{1b}[2J", "no"), "\\u{1b}[2J\n  error: no");

@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::{Lookup, Unverifiable};
 use crate::csi::Csi;
 use crate::mapping::Mapping;
+use crate::resolve::{Context, Resolution, resolve};
 
 /// The report of one lookup: a JSON object on one line, its members always in
 /// this order:
 ///
 /// | `result` | further members |
 /// |---|---|
-/// | `mappings` | `mappings`: those of [`Lookup::Mappings`] |
+/// | `mappings` | `mappings`: those of [`Lookup::Mappings`]; `routes` and `set_aside`: those of [`Resolution`], the first route the one to use |
 /// | `no_mapping` | |
 /// | `opted_out` | |
 /// | `unverifiable` | `reason`: as [`Unverifiable`] is serialised |
@@ -30,18 +31,35 @@ pub struct AnswerLine<'a> {
 #[derive(Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 enum Outcome<'a> {
-    Mappings { mappings: &'a [Mapping] },
+    Mappings {
+        mappings: &'a [Mapping],
+        #[serde(flatten)]
+        resolution: Resolution<'a>,
+    },
     NoMapping,
     OptedOut,
-    Unverifiable { reason: Unverifiable },
-    Error { error: &'a str },
+    Unverifiable {
+        reason: Unverifiable,
+    },
+    Error {
+        error: &'a str,
+    },
 }
 
 impl<'a> AnswerLine<'a> {
-    /// Of a lookup that was answered.
+    /// Of a lookup that was answered, for a sender of whom nothing is known.
     pub fn found(csi: &'a Csi, lookup: &'a Lookup) -> Self {
+        let resolution = resolve(lookup.mappings(), &Context::default());
+        Self::resolved(csi, lookup, resolution)
+    }
+
+    /// Of a lookup that was answered, with what [`resolve`] made of it.
+    pub fn resolved(csi: &'a Csi, lookup: &'a Lookup, resolution: Resolution<'a>) -> Self {
         let outcome = match lookup {
-            Lookup::Mappings(mappings) => Outcome::Mappings { mappings },
+            Lookup::Mappings(mappings) => Outcome::Mappings {
+                mappings,
+                resolution,
+            },
             Lookup::NoMapping => Outcome::NoMapping,
             Lookup::OptedOut => Outcome::OptedOut,
             Lookup::Unverifiable(reason) => Outcome::Unverifiable { reason: *reason },
@@ -70,6 +88,7 @@ impl<'a> AnswerLine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::Tag;
 
     #[test]
     fn lines_are_known() {
@@ -101,8 +120,22 @@ mod tests {
                 r#"{"id":"01010101010101010101010101010101","seq":7,"#,
                 r#""not_before":"2026-11-23T00:00:00Z","expires":"2026-12-23T00:00:00Z","assignment":2,"#,
                 r#""replaces":"same-id","policy":{"exclusivity":"shared","reach":"any-app"},"#,
-                r#""entries":[{"msp":"a.example","tags":["personal"],"priority":0,"preference":"default"}]}]}"#
+                r#""entries":[{"msp":"a.example","tags":["personal"],"priority":0,"preference":"default"}]}],"#,
+                r#""routes":[{"msp":"a.example","tags":["personal"],"#,
+                r#""mapping":"01010101010101010101010101010101","source":"public","#,
+                r#""reasons":["default",{"priority":0}]}],"set_aside":[]}"#
             )
+        );
+        let lookup = Lookup::Mappings(vec![Mapping::example(1, 7, &["a.example", "b.example"])]);
+        let context = Context {
+            tags: vec![Tag::new("personal").unwrap()],
+            apps: vec![],
+        };
+        let shown =
+            AnswerLine::resolved(&csi, &lookup, resolve(lookup.mappings(), &context)).to_json();
+        assert!(
+            shown.contains(r#""reasons":[{"wanted-tag":"personal"},"default",{"priority":0}]"#),
+            "{shown}"
         );
         assert_eq!(
             AnswerLine::failed("12\n3", "no \"country\"").to_json(),
