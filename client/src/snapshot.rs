@@ -176,6 +176,8 @@ impl SnapshotView {
         now: UnixTime,
     ) -> Lookup {
         match self.bundle(output, column) {
+            // A record that is there is believed for its signatures.
+            Ok(None) if self.blocked.contains(&output.locator().tag) => Lookup::Blocked,
             Ok(bundle) => evaluate(bundle.as_ref(), csi, trust, now),
             Err(why) => Lookup::Unverifiable(why),
         }

@@ -13,6 +13,7 @@ use crate::mapping::Mapping;
 /// What a lookup found out about a CSI.
 ///
 /// In JSON `{"outcome": "no-mapping"}`, `{"outcome": "opted-out"}`,
+/// `{"outcome": "blocked"}`,
 /// `{"outcome": "mappings", "detail": [..]}` or
 /// `{"outcome": "unverifiable", "detail": "<reason>"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +23,8 @@ pub enum Lookup {
     NoMapping,
     /// The recipient has said that they are not to be found.
     OptedOut,
+    /// The DP says that it withholds what was published, if anything was.
+    Blocked,
     /// Where the CSI can be reached: one mapping at least, by id.
     Mappings(Vec<Mapping>),
     /// There is an answer, but it can't be believed.
@@ -33,7 +36,7 @@ impl Lookup {
     pub fn mappings(&self) -> &[Mapping] {
         match self {
             Self::Mappings(mappings) => mappings,
-            Self::NoMapping | Self::OptedOut | Self::Unverifiable(_) => &[],
+            Self::NoMapping | Self::OptedOut | Self::Blocked | Self::Unverifiable(_) => &[],
         }
     }
 }
@@ -47,6 +50,7 @@ mod tests {
         let json = |lookup: Lookup| serde_json::to_string(&lookup).unwrap();
         assert_eq!(json(Lookup::NoMapping), r#"{"outcome":"no-mapping"}"#);
         assert_eq!(json(Lookup::OptedOut), r#"{"outcome":"opted-out"}"#);
+        assert_eq!(json(Lookup::Blocked), r#"{"outcome":"blocked"}"#);
         assert_eq!(
             json(Lookup::Unverifiable(Unverifiable::BucketNotUnderRoot)),
             r#"{"outcome":"unverifiable","detail":"bucket-not-under-root"}"#

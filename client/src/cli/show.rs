@@ -13,6 +13,7 @@ pub(super) fn found(csi: &Csi, lookup: &Lookup, sender: &Context) -> String {
     match lookup {
         Lookup::NoMapping => format!("{identifier}\n  no mapping"),
         Lookup::OptedOut => format!("{identifier}\n  opted out"),
+        Lookup::Blocked => format!("{identifier}\n  withheld by the provider"),
         Lookup::Unverifiable(why) => format!("{identifier}\n  unverifiable: {why}"),
         Lookup::Mappings(_) => identifier.to_owned() + &routes(lookup, sender),
     }

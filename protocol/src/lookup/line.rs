@@ -15,6 +15,7 @@ use crate::resolve::{Context, Resolution, resolve};
 /// | `mappings` | `mappings`: those of [`Lookup::Mappings`]; `routes` and `set_aside`: those of [`Resolution`], the first route the one to use |
 /// | `no_mapping` | |
 /// | `opted_out` | |
+/// | `blocked` | |
 /// | `unverifiable` | `reason`: as [`Unverifiable`] is serialised |
 /// | `error` | `error`: what went wrong, in words |
 ///
@@ -38,6 +39,7 @@ enum Outcome<'a> {
     },
     NoMapping,
     OptedOut,
+    Blocked,
     Unverifiable {
         reason: Unverifiable,
     },
@@ -62,6 +64,7 @@ impl<'a> AnswerLine<'a> {
             },
             Lookup::NoMapping => Outcome::NoMapping,
             Lookup::OptedOut => Outcome::OptedOut,
+            Lookup::Blocked => Outcome::Blocked,
             Lookup::Unverifiable(reason) => Outcome::Unverifiable { reason: *reason },
         };
         Self {
