@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`], by what could not be fetched or verified.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
-        let transport = Transport::new(&config)?;
+        let transport = Transport::new(config.endpoint(), config.api_key.as_ref())?;
         let view = fetch_view(&transport, &config, config.last_manifest).await?;
         let view = RwLock::new(Arc::new(view));
         Ok(Self {

@@ -44,6 +44,15 @@ pub enum TlsRoots {
     Only(Vec<u8>),
 }
 
+/// Where a server is and how long it may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) roots: &'a TlsRoots,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+}
+
 impl ClientConfig {
     /// The usual settings, without API key.
     pub fn new(server: impl Into<String>, dp_key: VerifyingKey, trust: TrustList) -> Self {
@@ -73,6 +82,15 @@ impl ClientConfig {
     pub fn with_tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = TlsRoots::Only(pem.into());
         self
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint {
+            server: &self.server,
+            roots: &self.roots,
+            connect_timeout: self.connect_timeout,
+            request_timeout: self.request_timeout,
+        }
     }
 }
 

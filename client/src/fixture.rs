@@ -1,6 +1,7 @@
 //! A small provider for tests: its keys, and snapshots of a few records.
 
 pub(crate) mod serving;
+pub(crate) mod tls;
 
 use pir_core::crs::CrsSeed;
 use pir_core::database::{self, DatabaseView};

@@ -31,6 +31,7 @@ mod config;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod patience;
 mod snapshot;
 mod transport;
 

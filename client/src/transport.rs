@@ -7,10 +7,10 @@ use protocol::problem::{PROBLEM_BYTES_MAX, Problem};
 use protocol::wire::media;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, RequestBuilder, Response, Url, tls};
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url, tls};
 use zeroize::Zeroizing;
 
-use crate::config::{ApiKey, ClientConfig, TlsRoots};
+use crate::config::{ApiKey, Endpoint, TlsRoots};
 use crate::error::ClientError;
 
 /// What went over the wire so far: bodies, without the headers of HTTP and TLS.
@@ -51,6 +51,7 @@ pub(crate) struct Transport {
 pub(crate) struct Exchange<'a> {
     /// In words, for errors.
     pub(crate) step: &'static str,
+    /// Path, and query if there is one.
     pub(crate) path: &'a str,
     /// Media type of the answer.
     pub(crate) accept: &'static str,
@@ -58,21 +59,31 @@ pub(crate) struct Exchange<'a> {
     pub(crate) max_bytes: usize,
 }
 
+/// A body that is sent, and its media type.
+pub(crate) struct Content {
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
 impl Transport {
-    /// A pool that has not connected yet.
+    /// A pool that has not connected yet; `api_key` authorises what is
+    /// [posted](Self::post).
     ///
     /// # Errors
     /// [`ClientError::ServerUrl`], [`ClientError::TlsRoots`],
     /// [`ClientError::TlsSetup`].
-    pub(crate) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        endpoint: Endpoint<'_>,
+        api_key: Option<&ApiKey>,
+    ) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .https_only(true)
             .tls_version_min(tls::Version::TLS_1_3)
             .redirect(Policy::none())
             .referer(false)
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.request_timeout);
-        if let TlsRoots::Only(pem) = &config.roots {
+            .connect_timeout(endpoint.connect_timeout)
+            .timeout(endpoint.request_timeout);
+        if let TlsRoots::Only(pem) = endpoint.roots {
             let certificates =
                 Certificate::from_pem_bundle(pem).map_err(|_| ClientError::TlsRoots)?;
             if certificates.is_empty() {
@@ -85,8 +96,8 @@ impl Transport {
             .map_err(|error| ClientError::TlsSetup(Arc::new(error)))?;
         Ok(Self {
             http,
-            base: base_url(&config.server)?,
-            authorization: config.api_key.as_ref().and_then(bearer),
+            base: base_url(endpoint.server)?,
+            authorization: api_key.and_then(bearer),
             requests: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -108,8 +119,7 @@ impl Transport {
     /// [`ClientError::Transport`], [`ClientError::Problem`],
     /// [`ClientError::Status`], [`ClientError::BodyTooLong`].
     pub(crate) async fn get(&self, exchange: Exchange<'_>) -> Result<Vec<u8>, ClientError> {
-        self.exchange(exchange, self.http.get(self.url(exchange.path)))
-            .await
+        self.send(exchange, Method::GET, None, None).await
     }
 
     /// `POST` of `body` as `content_type`, with authorisation.
@@ -122,14 +132,33 @@ impl Transport {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ClientError> {
-        self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
-        let mut request = self
-            .http
-            .post(self.url(exchange.path))
-            .header(CONTENT_TYPE, content_type)
-            .body(body);
-        if let Some(authorization) = &self.authorization {
+        let content = Content {
+            media_type: content_type,
+            bytes: body,
+        };
+        let authorization = self.authorization.as_ref();
+        self.send(exchange, Method::POST, authorization, Some(content))
+            .await
+    }
+
+    /// Any method, with what authorises this request alone.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) async fn send(
+        &self,
+        exchange: Exchange<'_>,
+        method: Method,
+        authorization: Option<&HeaderValue>,
+        content: Option<Content>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let mut request = self.http.request(method, self.url(exchange.path));
+        if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(Content { media_type, bytes }) = content {
+            self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            request = request.header(CONTENT_TYPE, media_type).body(bytes);
         }
         self.exchange(exchange, request).await
     }
@@ -209,10 +238,15 @@ impl Transport {
         Ok(body)
     }
 
-    fn url(&self, path: &str) -> Url {
+    fn url(&self, path_and_query: &str) -> Url {
+        let (path, query) = match path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path_and_query, None),
+        };
         let mut url = self.base.clone();
         let prefix = self.base.path().trim_end_matches('/');
         url.set_path(&format!("{prefix}{path}"));
+        url.set_query(query);
         url
     }
 }
@@ -230,11 +264,16 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
     }
 }
 
-/// The header, marked as secret so that HTTP/2 never indexes it. `None` can't
-/// happen: the characters of a key are all allowed in a header.
-fn bearer(key: &ApiKey) -> Option<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {}", key.as_str()));
-    let mut value = HeaderValue::from_str(&text).ok()?;
+/// The header of an API key. `None` can't happen: the characters of a key are
+/// all allowed in a header.
+pub(crate) fn bearer(key: &ApiKey) -> Option<HeaderValue> {
+    secret_header(&Zeroizing::new(format!("Bearer {}", key.as_str())))
+}
+
+/// A header's value, marked as secret so that HTTP/2 never indexes it; `None` if
+/// a character isn't allowed in one.
+pub(crate) fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -252,10 +291,15 @@ mod tests {
     use protocol::trust::TrustList;
 
     use super::*;
+    use crate::config::ClientConfig;
 
     fn config(server: &str) -> ClientConfig {
         let key = SigningKey::from_seed(&[1; 32]).verifying_key();
         ClientConfig::new(server, key, TrustList::new(Vec::new()).unwrap())
+    }
+
+    fn transport(config: &ClientConfig) -> Result<Transport, ClientError> {
+        Transport::new(config.endpoint(), config.api_key.as_ref())
     }
 
     #[test]
@@ -265,7 +309,7 @@ mod tests {
             "https://127.0.0.1:8443/",
             "https://dp.example/sotto/",
         ] {
-            assert!(Transport::new(&config(server)).is_ok(), "{server}");
+            assert!(transport(&config(server)).is_ok(), "{server}");
         }
         for server in [
             "",
@@ -278,7 +322,7 @@ mod tests {
             "ftp://dp.example",
         ] {
             assert!(
-                matches!(Transport::new(&config(server)), Err(ClientError::ServerUrl)),
+                matches!(transport(&config(server)), Err(ClientError::ServerUrl)),
                 "{server}"
             );
         }
@@ -287,10 +331,8 @@ mod tests {
     #[test]
     fn paths_are_below_the_address() {
         let url = |server| {
-            Transport::new(&config(server))
-                .unwrap()
-                .url("/v1/manifest")
-                .to_string()
+            let transport = transport(&config(server)).unwrap();
+            transport.url("/v1/manifest").to_string()
         };
         assert_eq!(
             url("https://dp.example:1234"),
@@ -299,6 +341,11 @@ mod tests {
         assert_eq!(
             url("https://dp.example/sotto/"),
             "https://dp.example/sotto/v1/manifest"
+        );
+        let transport = transport(&config("https://dp.example/sotto")).unwrap();
+        assert_eq!(
+            transport.url("/v1/audit?from=7").as_str(),
+            "https://dp.example/sotto/v1/audit?from=7"
         );
     }
 
@@ -311,7 +358,7 @@ mod tests {
         ] {
             let config = config("https://dp.example").with_tls_roots(pem);
             assert!(
-                matches!(Transport::new(&config), Err(ClientError::TlsRoots)),
+                matches!(transport(&config), Err(ClientError::TlsRoots)),
                 "{pem}"
             );
         }

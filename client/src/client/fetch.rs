@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use pir_core::client::{ColumnIndex, PendingAnswer};
 use protocol::csi::Csi;
@@ -10,15 +9,12 @@ use protocol::oprf::{BlindedBatch, OprfOutput};
 use protocol::placement::BucketIndex;
 use protocol::wire::{self, OprfRequest, OprfResponse, media};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::sleep;
 
 use super::Shared;
 use crate::error::ClientError;
+use crate::patience::Patience;
 use crate::snapshot::SnapshotView;
 use crate::transport::Exchange;
-
-/// Longest wait before a request is sent again.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// What came back for one identifier, not looked at yet.
 pub(super) struct Fetched {
@@ -60,7 +56,7 @@ async fn evaluate(
     csis: &[Csi],
 ) -> Result<Vec<OprfOutput>, ClientError> {
     let expected = view.manifest().oprf_epoch;
-    let mut attempt = 0;
+    let mut patience = Patience::new(shared.config.busy_retries);
     let (batch, answer) = loop {
         let csis = csis.to_vec();
         let batch = spawn_blocking(move || BlindedBatch::blind(&csis, &mut rand::rng()));
@@ -80,7 +76,7 @@ async fn evaluate(
             .post(exchange, media::CBOR, request.encode())
             .await
         {
-            Err(error) => wait_if_busy(shared, &mut attempt, error).await?,
+            Err(error) => patience.wait(error).await?,
             Ok(answer) => break (batch, answer),
         }
     };
@@ -162,7 +158,7 @@ async fn work(
 
 /// One query, made anew with a fresh secret each time that the server is busy.
 async fn query(shared: &Shared, view: &Arc<SnapshotView>, bucket: BucketIndex) -> Answered {
-    let mut attempt = 0;
+    let mut patience = Patience::new(shared.config.busy_retries);
     loop {
         let preparing = Arc::clone(view);
         let prepared =
@@ -183,31 +179,8 @@ async fn query(shared: &Shared, view: &Arc<SnapshotView>, bucket: BucketIndex) -
             .post(exchange, media::QUERY, query.into_bytes())
             .await
         {
-            Err(error) => wait_if_busy(shared, &mut attempt, error).await?,
+            Err(error) => patience.wait(error).await?,
             Ok(answer) => return Ok((pending, answer)),
         }
     }
-}
-
-/// Waits as long as a busy server says, if there are attempts left.
-///
-/// # Errors
-/// The error itself, if it is another one or there are none.
-async fn wait_if_busy(
-    shared: &Shared,
-    attempt: &mut u32,
-    error: ClientError,
-) -> Result<(), ClientError> {
-    let Some(secs) = error.busy() else {
-        return Err(error);
-    };
-    let asked = Duration::from_secs(secs.into());
-    if *attempt >= shared.config.busy_retries || asked > MAX_WAIT {
-        return Err(error);
-    }
-    *attempt += 1;
-    // Spread over half a second more, so that clients don't come back at once.
-    let spread = Duration::from_millis(rand::RngExt::random_range(&mut rand::rng(), 0..500));
-    sleep(asked + spread).await;
-    Ok(())
 }
