@@ -6,6 +6,7 @@
 //! that of the entry before, of the first 32 zero bytes. `object` is the
 //! SHA3-256 of the signed object: only who has the object recognises it.
 
+use minicbor::Decoder;
 use sha3::{Digest as _, Sha3_256};
 
 use crate::cbor::{self, Value};
@@ -146,6 +147,25 @@ impl Entry {
         Ok(entry)
     }
 
+    /// Reads entries that follow one another (RFC 8742), each strictly.
+    ///
+    /// # Errors
+    /// [`AuditError::Malformed`], [`AuditError::UnknownAction`].
+    pub fn decode_sequence(mut bytes: &[u8]) -> Result<Vec<Self>, AuditError> {
+        let mut entries = Vec::new();
+        while !bytes.is_empty() {
+            let mut decoder = Decoder::new(bytes);
+            decoder.skip().map_err(|_| AuditError::Malformed)?;
+            let (entry, rest) = bytes.split_at(decoder.position());
+            if entry.len() > MAX_ENTRY_BYTES {
+                return Err(AuditError::Malformed);
+            }
+            entries.push(Self::decode(entry)?);
+            bytes = rest;
+        }
+        Ok(entries)
+    }
+
     /// Its link in the chain.
     pub fn hash(&self) -> Hash {
         let digest = Sha3_256::new()
@@ -279,7 +299,34 @@ mod tests {
         assert_ne!(follow(&altered), Ok(head));
     }
 
+    #[test]
+    fn a_sequence_is_read_entry_by_entry() {
+        let (entries, _) = log(&[b"a", b"b", b"c"]);
+        let encoded: Vec<Vec<u8>> = entries.iter().map(Entry::encode).collect();
+        let sequence = encoded.concat();
+        assert_eq!(Entry::decode_sequence(&[]), Ok(Vec::new()));
+        assert_eq!(Entry::decode_sequence(&sequence), Ok(entries.clone()));
+        let whole: Vec<usize> = (0..=3).map(|n| encoded[..n].concat().len()).collect();
+        for end in 0..sequence.len() {
+            let read = Entry::decode_sequence(&sequence[..end]);
+            match whole.iter().position(|at| *at == end) {
+                Some(n) => assert_eq!(read, Ok(entries[..n].to_vec())),
+                None => assert_eq!(read, Err(AuditError::Malformed), "{end}"),
+            }
+        }
+        let endless = [0x9f, 0x01];
+        assert_eq!(Entry::decode_sequence(&endless), Err(AuditError::Malformed));
+    }
+
     proptest! {
+        #[test]
+        fn any_sequence_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(entries) = Entry::decode_sequence(&bytes) {
+                let encoded: Vec<Vec<u8>> = entries.iter().map(Entry::encode).collect();
+                prop_assert_eq!(encoded.concat(), bytes);
+            }
+        }
+
         #[test]
         fn entries_round_trip(
             index: u64,
