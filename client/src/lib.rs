@@ -28,9 +28,11 @@
 
 mod client;
 mod config;
+pub mod durable;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod key_file;
 mod patience;
 mod snapshot;
 mod transport;
@@ -38,5 +40,6 @@ mod transport;
 pub use client::Client;
 pub use config::{ApiKey, ApiKeyError, ClientConfig, TlsRoots};
 pub use error::ClientError;
+pub use key_file::{KeyFile, KeyFileError, Passphrase};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;
