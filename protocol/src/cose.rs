@@ -27,6 +27,8 @@ pub const MAX_SIGNED_BYTES: usize = 16 * 1024;
 pub enum ContentType {
     /// A CSIP's statement that a key holds a CSI.
     Credential,
+    /// A key's request for a credential.
+    CredentialRequest,
     /// A recipient's statement of where a CSI can be reached.
     Mapping,
     /// A recipient's withdrawal of mappings.
@@ -46,6 +48,7 @@ impl ContentType {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Credential => "application/sotto-credential+cbor",
+            Self::CredentialRequest => "application/sotto-credential-request+cbor",
             Self::Mapping => "application/sotto-mapping+cbor",
             Self::Removal => "application/sotto-removal+cbor",
             Self::Release => "application/sotto-release+cbor",

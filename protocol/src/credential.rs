@@ -5,12 +5,14 @@
 //! the holder's COSE_Key, and the private claim [`ASSIGNMENT_CLAIM`]. No others.
 
 mod issuer;
+mod request;
 
 use std::fmt;
 
 use coset::iana::CwtClaimName;
 
 pub use issuer::{Issuer, IssuerError};
+pub use request::{CredentialRequest, CredentialRequestError, SignedCredentialRequest};
 
 use crate::cbor::{self, CborError, Field, MapReader, Value};
 use crate::cose::{ContentType, CoseError, KeyId, Sign1, SigningKey, VerifyingKey, sign1};

@@ -22,6 +22,8 @@ pub enum ProblemType {
     Unauthorized,
     /// Nobody trusted vouches for who signed.
     Untrusted,
+    /// The code is not the one that was sent; another may be tried.
+    WrongCode,
     /// There is no such path.
     NotFound,
     /// The path has no such method.
@@ -37,6 +39,9 @@ pub enum ProblemType {
     /// The snapshot is no longer, or was never, served; see
     /// [`Problem::current_snapshot`].
     SnapshotGone,
+    /// The verification was used, took too long or was failed too often, or
+    /// never was.
+    VerificationEnded,
     /// The body is longer than any that the path takes.
     PayloadTooLarge,
     /// The body is of another media type than the path takes.
@@ -112,10 +117,11 @@ pub enum ProblemError {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::MalformedRequest,
         Self::Unauthorized,
         Self::Untrusted,
+        Self::WrongCode,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -123,6 +129,7 @@ impl ProblemType {
         Self::Superseded,
         Self::Equivocation,
         Self::SnapshotGone,
+        Self::VerificationEnded,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::UnprocessableQuery,
@@ -166,6 +173,11 @@ impl ProblemType {
                 "Nobody trusted vouches for the signer",
                 403,
             ),
+            Self::WrongCode => (
+                "urn:sotto:problem:wrong-code",
+                "The code is not the one that was sent",
+                403,
+            ),
             Self::NotFound => ("urn:sotto:problem:not-found", "There is nothing here", 404),
             Self::MethodNotAllowed => (
                 "urn:sotto:problem:method-not-allowed",
@@ -195,6 +207,11 @@ impl ProblemType {
             Self::SnapshotGone => (
                 "urn:sotto:problem:snapshot-gone",
                 "The snapshot is not served",
+                410,
+            ),
+            Self::VerificationEnded => (
+                "urn:sotto:problem:verification-ended",
+                "The verification has ended",
                 410,
             ),
             Self::PayloadTooLarge => (

@@ -3,6 +3,7 @@
 //! Queries and answers of the PIR are `pir-core`'s own encodings and pass as
 //! opaque bodies.
 
+pub mod csip;
 mod holder;
 mod oprf;
 
