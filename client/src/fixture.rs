@@ -1,5 +1,6 @@
 //! A small provider for tests: its keys, and snapshots of a few records.
 
+pub(crate) mod party;
 pub(crate) mod serving;
 pub(crate) mod tls;
 
@@ -37,7 +38,7 @@ pub(crate) fn oprf_key() -> OprfKey {
     OprfKey::derive(&[2; 32], b"client tests").unwrap()
 }
 
-fn csip_key() -> SigningKey {
+pub(crate) fn csip_key() -> SigningKey {
     SigningKey::from_seed(&[3; 32])
 }
 

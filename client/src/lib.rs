@@ -34,6 +34,7 @@ mod error;
 mod fixture;
 mod key_file;
 mod patience;
+pub mod recipient;
 mod snapshot;
 mod transport;
 
