@@ -32,6 +32,7 @@ pub mod durable;
 mod error;
 #[cfg(test)]
 mod fixture;
+pub mod identity;
 mod key_file;
 mod patience;
 pub mod recipient;
