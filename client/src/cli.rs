@@ -1,10 +1,20 @@
 //! The command line.
 
+mod audit;
 mod check;
+mod credential;
+mod holder;
+mod identity;
 mod input;
 mod lookup;
+mod mappings;
+mod passphrase;
+mod publish;
+mod release;
+mod remove;
 mod settings;
 mod show;
+mod statement;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -32,6 +42,25 @@ enum Command {
     Lookup(lookup::LookupArgs),
     /// Connects, verifies manifest and hint, and shows the snapshot's facts.
     Check(check::CheckArgs),
+    /// Makes, shows and moves the keys that you sign with.
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Gets and keeps the credentials that say which identifiers are yours.
+    #[command(subcommand)]
+    Credential(credential::CredentialCommand),
+    /// Publishes where you can be reached under an identifier of yours.
+    Publish(publish::PublishArgs),
+    /// Shows what the provider holds about your identifiers.
+    Mappings(mappings::MappingsArgs),
+    /// Removes what you have published.
+    Remove(remove::RemoveArgs),
+    /// Says that you are not to be found under an identifier of yours.
+    OptOut(publish::OptOutArgs),
+    /// Hands a CSIP's release in: the end of an identifier's assignment.
+    Release(release::ReleaseArgs),
+    /// Reads what a provider has accepted, and checks that nothing was altered.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 /// What a command came to.
@@ -56,6 +85,18 @@ impl From<client::ClientError> for Failure {
     }
 }
 
+impl From<client::recipient::RecipientError> for Failure {
+    fn from(error: client::recipient::RecipientError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<client::identity::IdentityError> for Failure {
+    fn from(error: client::identity::IdentityError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 /// Runs the command that the process was called with.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -70,6 +111,14 @@ pub(crate) fn main() -> ExitCode {
         match arguments.command {
             Command::Lookup(args) => lookup::run(&args).await,
             Command::Check(args) => check::run(&args).await,
+            Command::Identity(command) => identity::run(&command),
+            Command::Credential(command) => credential::run(&command),
+            Command::Publish(args) => publish::run(&args).await,
+            Command::Mappings(args) => mappings::run(&args).await,
+            Command::Remove(args) => remove::run(&args).await,
+            Command::OptOut(args) => publish::opt_out(&args).await,
+            Command::Release(args) => release::run(&args).await,
+            Command::Audit(command) => audit::run(&command).await,
         }
     });
     match outcome {
@@ -86,6 +135,11 @@ fn fail(failure: &Failure) -> ExitCode {
     };
     eprintln!("sotto: {error:#}");
     ExitCode::from(code)
+}
+
+/// Whether a person can be asked.
+fn interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Whether a person is waiting who wants to know what is going on.

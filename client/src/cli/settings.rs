@@ -8,7 +8,12 @@
 //! api_key_file = "api.key"
 //! region = "DE"                     # optional: of numbers without +
 //! apps = ["msp.example"]            # optional: the sender's own applications
+//! identity = "identity"             # optional: keys and credentials
+//! csip = "https://csip.example"     # optional: who issues credentials
+//! csip_ca = "csip.pem"              # optional: instead of the system's
 //! ```
+
+mod local;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +27,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Failure;
+
+pub(super) use local::Local;
 
 /// How to reach a provider and whom to believe. What is not given comes from
 /// the configuration file.
@@ -70,6 +77,9 @@ struct ConfigFile {
     region: Option<String>,
     #[serde(default)]
     apps: Vec<String>,
+    identity: Option<PathBuf>,
+    csip: Option<String>,
+    csip_ca: Option<PathBuf>,
 }
 
 /// What a command needs to know.
@@ -93,6 +103,14 @@ impl Connection {
             config: default_config(),
         };
         self.settings_in(&environment).map_err(Failure::Usage)
+    }
+
+    /// What concerns the recipient alone.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a configuration file that can't be read.
+    pub(super) fn local(&self) -> Result<Local, Failure> {
+        Local::read(self.config.as_deref())
     }
 
     fn settings_in(&self, environment: &Environment) -> anyhow::Result<Settings> {
@@ -172,6 +190,8 @@ impl ConfigFile {
             &mut file.trust,
             &mut file.ca,
             &mut file.api_key_file,
+            &mut file.identity,
+            &mut file.csip_ca,
         ];
         for path in named.into_iter().flatten() {
             *path = directory.join(&*path);

@@ -5,7 +5,7 @@ use protocol::problem::{Problem, ProblemType};
 /// A provider's refusal, in its words without anything that moves a cursor,
 /// and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{step}: the provider refused: {words}. {}", .kind.advice())]
+#[error("{step}: the provider refused: {words}. {}", advice(*.kind))]
 pub struct Refusal {
     /// What was asked for.
     pub step: &'static str,
@@ -31,49 +31,48 @@ impl Refusal {
 }
 
 /// What a recipient does about a problem.
-trait Advice {
-    fn advice(self) -> &'static str;
-}
-
-impl Advice for ProblemType {
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Untrusted => {
-                "Get a new credential if yours has expired; else ask the provider whether it \
-                 trusts your CSIP for this identifier"
-            }
-            Self::Superseded => {
-                "Ask what the provider holds: a newer statement or credential is there, perhaps \
-                 from another device. If yours is to count, publish it again under a current \
-                 credential"
-            }
-            Self::Equivocation => {
-                "Two devices have signed different statements with the same number: publish again"
-            }
-            Self::QuotaExceeded => {
-                "Remove what is no longer needed, or ask the provider for a higher quota"
-            }
-            Self::UnprocessableObject => {
-                "Check this device's clock and what was to be published, then sign it again"
-            }
-            Self::Unauthorized => {
-                "Check the API key if one was needed, this device's clock, and that the \
-                 provider's key in your settings is its own"
-            }
-            Self::PayloadTooLarge => "Publish fewer or smaller mappings",
-            Self::MalformedRequest
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::UnsupportedMediaType => {
-                "Check the server's address; provider and client may be of different versions"
-            }
-            Self::RequestTimeout | Self::TooManyRequests | Self::Overloaded | Self::NotReady => {
-                "Try again later"
-            }
-            Self::Internal => "Try again later, and tell the provider if it lasts",
-            Self::OprfEpochUnknown | Self::SnapshotGone | Self::UnprocessableQuery => {
-                "That is no answer to this request: check the server's address"
-            }
+fn advice(kind: ProblemType) -> &'static str {
+    match kind {
+        ProblemType::Untrusted => {
+            "Get a new credential if yours has expired; else ask the provider whether it \
+             trusts your CSIP for this identifier"
+        }
+        ProblemType::Superseded => {
+            "Ask what the provider holds: a newer statement or credential is there, perhaps \
+             from another device. If yours is to count, publish it again under a current \
+             credential"
+        }
+        ProblemType::Equivocation => {
+            "Two devices have signed different statements with the same number: publish again"
+        }
+        ProblemType::QuotaExceeded => {
+            "Remove what is no longer needed, or ask the provider for a higher quota"
+        }
+        ProblemType::UnprocessableObject => {
+            "Check this device's clock and what was to be published, then sign it again"
+        }
+        ProblemType::Unauthorized => {
+            "Check the API key if one was needed, this device's clock, and that the \
+             provider's key in your settings is its own"
+        }
+        ProblemType::PayloadTooLarge => "Publish fewer or smaller mappings",
+        ProblemType::MalformedRequest
+        | ProblemType::NotFound
+        | ProblemType::MethodNotAllowed
+        | ProblemType::UnsupportedMediaType => {
+            "Check the server's address; provider and client may be of different versions"
+        }
+        ProblemType::RequestTimeout
+        | ProblemType::TooManyRequests
+        | ProblemType::Overloaded
+        | ProblemType::NotReady => "Try again later",
+        ProblemType::Internal => "Try again later, and tell the provider if it lasts",
+        ProblemType::WrongCode
+        | ProblemType::OprfEpochUnknown
+        | ProblemType::SnapshotGone
+        | ProblemType::VerificationEnded
+        | ProblemType::UnprocessableQuery => {
+            "That is no answer to this request: check the server's address"
         }
     }
 }
@@ -92,7 +91,7 @@ mod tests {
                 "{text}"
             );
             assert!(text.contains(kind.title()), "{text}");
-            assert!(text.ends_with(kind.advice()), "{text}");
+            assert!(text.ends_with(advice(kind)), "{text}");
             assert!(!text.contains('\u{1b}'), "{text}");
         }
     }

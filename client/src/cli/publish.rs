@@ -1,0 +1,199 @@
+//! `sotto publish` and `sotto opt-out`.
+
+mod ask;
+mod flags;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use client::recipient::Draft;
+use dialoguer::Confirm;
+use protocol::bundle::Bundle;
+use protocol::mapping::{Mapping, MappingId};
+use protocol::time::UnixTime;
+use protocol::wire::Receipt;
+
+use flags::DraftArgs;
+
+use super::holder::{Before, Holder, HolderArgs, SubjectArgs};
+use super::{Failure, Outcome, interactive, statement};
+
+/// Arguments of `publish`.
+///
+/// A mapping holds until it expires, is replaced by another with the same --id,
+/// or is removed. Senders believe it only while a credential of yours is valid
+/// beside it: renew that, and publish it with --credential-only.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PublishArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+
+    /// File with the mapping, in TOML; docs/mapping.toml shows every key.
+    #[arg(long, value_name = "FILE", conflicts_with = "DraftArgs")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    draft: DraftArgs,
+
+    /// Publish your newest credential and leave the mappings as they are.
+    #[arg(long, conflicts_with_all = ["DraftArgs", "file"])]
+    credential_only: bool,
+
+    /// Do not ask before it is signed.
+    #[arg(long, short)]
+    yes: bool,
+
+    #[command(flatten)]
+    holder: HolderArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sotto publish                                  asks, and shows before it signs
+  sotto publish --csi-file me --msp msp.example:family,friends --msp work.example:business
+  sotto publish --csi-file me --file mapping.toml
+  sotto publish --csi-file me --credential-only  after the credential was renewed";
+
+/// Arguments of `opt-out`.
+#[derive(Debug, clap::Args)]
+pub(super) struct OptOutArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+
+    /// How long it holds: days as 90d, hours as 12h, or a time such as
+    /// 2026-11-23T00:00:00Z.
+    #[arg(long, value_name = "WHEN", default_value = "90d")]
+    expires: client::recipient::Expiry,
+
+    /// Do not ask before it is signed.
+    #[arg(long, short)]
+    yes: bool,
+
+    #[command(flatten)]
+    holder: HolderArgs,
+}
+
+/// Publishes a mapping, or a renewed credential.
+///
+/// # Errors
+/// [`Failure`], if it was not accepted.
+pub(super) async fn run(args: &PublishArgs) -> Result<Outcome, Failure> {
+    if args.credential_only {
+        return renew(&args.holder.holder(&args.subject)?).await;
+    }
+    let draft = match &args.file {
+        Some(path) => Some(read(path)?),
+        None => args.draft.draft().map_err(Failure::Usage)?,
+    };
+    if draft.is_none() && !interactive() {
+        return Err(Failure::Usage(anyhow!(
+            "say where you can be reached: --msp, or --file with a mapping; to say that you are \
+             not to be found, `sotto opt-out`"
+        )));
+    }
+    let holder = args.holder.holder(&args.subject)?;
+    let draft = match draft {
+        Some(draft) => draft,
+        None => ask::draft()?,
+    };
+    if draft.entries.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "a mapping without MSPs says that you are not to be found: if you mean it, `sotto \
+             opt-out`"
+        )));
+    }
+    publish(&holder, draft, args.yes).await
+}
+
+/// Publishes that the identifier is not to be found.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn opt_out(args: &OptOutArgs) -> Result<Outcome, Failure> {
+    let holder = args.holder.holder(&args.subject)?;
+    let draft = Draft {
+        expires: args.expires,
+        ..Draft::OPT_OUT
+    };
+    publish(&holder, draft, args.yes).await
+}
+
+async fn publish(holder: &Holder, draft: Draft, yes: bool) -> Result<Outcome, Failure> {
+    let before = holder.before().await?;
+    let now = UnixTime::now();
+    let credential = holder.credential.unverified();
+    let fresh = MappingId(rand::random());
+    let version = holder.next_version(&before)?;
+    let mapping = draft.into_mapping(credential.subject.clone(), version, fresh, now);
+    eprintln!("{}", preview(&mapping));
+    if mapping.expires > credential.expires {
+        eprintln!(
+            "sotto: your credential ends at {}, before the mapping: from then on nobody believes \
+             it until you renew the credential and run `sotto publish --credential-only`",
+            credential.expires
+        );
+    }
+    if !yes && interactive() && !confirm()? {
+        eprintln!("sotto: nothing was published");
+        return Ok(Outcome::Incomplete);
+    }
+    let signed = mapping
+        .sign(&holder.key)
+        .map_err(|error| Failure::Usage(anyhow!(error)))?;
+    let bundle = Bundle::new(holder.credential.clone(), vec![signed]).map_err(unusable)?;
+    let receipt = holder.publish(&bundle, &before).await?;
+    println!("{}", mapping.id);
+    report(&receipt);
+    Ok(Outcome::Complete)
+}
+
+async fn renew(holder: &Holder) -> Result<Outcome, Failure> {
+    let before: Before = holder.before().await?;
+    let bundle = Bundle::new(holder.credential.clone(), Vec::new()).map_err(unusable)?;
+    let receipt = holder.publish(&bundle, &before).await?;
+    report(&receipt);
+    Ok(Outcome::Complete)
+}
+
+/// What a provider did with a statement, on standard error.
+pub(super) fn report(receipt: &Receipt) {
+    let done = if receipt.changed {
+        "accepted; lookups see it from the provider's next snapshot on"
+    } else {
+        "the provider had it already"
+    };
+    eprintln!(
+        "sotto: {done} (its audit log has {} entries now)",
+        receipt.audit_entries
+    );
+}
+
+fn preview(mapping: &Mapping) -> String {
+    format!(
+        "{}\n{}",
+        mapping.subject.canonical(),
+        statement::describe(mapping)
+    )
+}
+
+fn confirm() -> Result<bool, Failure> {
+    Confirm::new()
+        .with_prompt("Sign and publish this")
+        .default(true)
+        .interact()
+        .context("cannot ask")
+        .map_err(Failure::Run)
+}
+
+fn read(path: &std::path::Path) -> Result<Draft, Failure> {
+    let named = || path.display().to_string();
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", named()))
+        .and_then(|text| Draft::from_toml(&text).with_context(named))
+        .map_err(Failure::Usage)
+}
+
+fn unusable(error: protocol::bundle::BundleError) -> Failure {
+    Failure::Run(anyhow!(error))
+}
