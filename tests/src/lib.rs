@@ -1,6 +1,8 @@
 //! A real provider for end-to-end tests: a data directory made from a sample,
 //! served over TLS on a port of the system's choice.
 
+mod program;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+pub use program::program;
 
 /// The name by which the provider knows the tests.
 pub const SENDER: &str = "end-to-end-tests";
