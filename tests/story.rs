@@ -93,7 +93,9 @@ fn run(steps: &[Step], directory: &Path) -> Result<String> {
         .iter()
         .filter_map(|program| program.parent().map(Path::to_owned))
         .collect::<Vec<PathBuf>>();
-    search.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    search.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
     let output = directory.join("transcript");
     let transcript = fs::File::create(&output)?;
     let status = Command::new("bash")

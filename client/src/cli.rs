@@ -10,6 +10,7 @@ mod lookup;
 mod mappings;
 mod passphrase;
 mod publish;
+mod receipt;
 mod release;
 mod remove;
 mod settings;

@@ -8,6 +8,7 @@ mod advice;
 mod audit;
 mod draft;
 mod expected;
+mod published;
 mod review;
 mod sequence;
 
@@ -17,6 +18,7 @@ use protocol::bundle::Bundle;
 use protocol::cose::{KeyId, SigningKey, VerifyingKey};
 use protocol::credential::SignedCredential;
 use protocol::inquiry::{Inquiry, InquiryError};
+use protocol::manifest::ManifestError;
 use protocol::removal::SignedRelease;
 use protocol::time::UnixTime;
 use protocol::wire::{
@@ -76,6 +78,7 @@ impl From<&ClientConfig> for RecipientConfig {
 pub struct Recipient {
     transport: Transport,
     provider: KeyId,
+    provider_key: VerifyingKey,
     busy_retries: u32,
 }
 
@@ -111,6 +114,20 @@ pub enum RecipientError {
     /// another.
     #[error("the provider's audit log can't be believed: {0}")]
     Audit(#[from] protocol::audit::AuditError),
+    /// The provider's manifest can't be believed.
+    #[error("the provider's manifest: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The manifest states another audit log than the receipt.
+    #[error("the provider's manifest and receipt state different audit logs: do not rely on it")]
+    OtherLog,
+    /// The provider has not published it yet.
+    #[error(
+        "accepted, but not published within {patience:?}: lookups see it from a later snapshot on"
+    )]
+    NotPublished {
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// A page of the audit log is longer than one can be.
     #[error("the provider sent {found} entries of its audit log at once, expected at most {max}")]
     AuditPage {
@@ -137,6 +154,7 @@ impl Recipient {
         Ok(Self {
             transport: Transport::new(endpoint, None)?,
             provider: config.dp_key.key_id(),
+            provider_key: config.dp_key.clone(),
             busy_retries: config.busy_retries,
         })
     }

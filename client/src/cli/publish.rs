@@ -11,11 +11,11 @@ use dialoguer::Confirm;
 use protocol::bundle::Bundle;
 use protocol::mapping::{Mapping, MappingId};
 use protocol::time::UnixTime;
-use protocol::wire::Receipt;
 
 use flags::DraftArgs;
 
 use super::holder::{Before, Holder, HolderArgs, SubjectArgs};
+use super::receipt::WaitArgs;
 use super::{Failure, Outcome, interactive, statement};
 
 /// Arguments of `publish`.
@@ -45,6 +45,9 @@ pub(super) struct PublishArgs {
     yes: bool,
 
     #[command(flatten)]
+    wait: WaitArgs,
+
+    #[command(flatten)]
     holder: HolderArgs,
 }
 
@@ -71,6 +74,9 @@ pub(super) struct OptOutArgs {
     yes: bool,
 
     #[command(flatten)]
+    wait: WaitArgs,
+
+    #[command(flatten)]
     holder: HolderArgs,
 }
 
@@ -80,7 +86,7 @@ pub(super) struct OptOutArgs {
 /// [`Failure`], if it was not accepted.
 pub(super) async fn run(args: &PublishArgs) -> Result<Outcome, Failure> {
     if args.credential_only {
-        return renew(&args.holder.holder(&args.subject)?).await;
+        return renew(&args.holder.holder(&args.subject)?, args.wait).await;
     }
     let draft = match &args.file {
         Some(path) => Some(read(path)?),
@@ -103,7 +109,7 @@ pub(super) async fn run(args: &PublishArgs) -> Result<Outcome, Failure> {
              opt-out`"
         )));
     }
-    publish(&holder, draft, args.yes).await
+    publish(&holder, draft, args.yes, args.wait).await
 }
 
 /// Publishes that the identifier is not to be found.
@@ -116,10 +122,15 @@ pub(super) async fn opt_out(args: &OptOutArgs) -> Result<Outcome, Failure> {
         expires: args.expires,
         ..Draft::OPT_OUT
     };
-    publish(&holder, draft, args.yes).await
+    publish(&holder, draft, args.yes, args.wait).await
 }
 
-async fn publish(holder: &Holder, draft: Draft, yes: bool) -> Result<Outcome, Failure> {
+async fn publish(
+    holder: &Holder,
+    draft: Draft,
+    yes: bool,
+    wait: WaitArgs,
+) -> Result<Outcome, Failure> {
     let before = holder.before().await?;
     let now = UnixTime::now();
     let credential = holder.credential.unverified();
@@ -144,29 +155,16 @@ async fn publish(holder: &Holder, draft: Draft, yes: bool) -> Result<Outcome, Fa
     let bundle = Bundle::new(holder.credential.clone(), vec![signed]).map_err(unusable)?;
     let receipt = holder.publish(&bundle, &before).await?;
     println!("{}", mapping.id);
-    report(&receipt);
+    wait.report(&holder.recipient, &receipt).await?;
     Ok(Outcome::Complete)
 }
 
-async fn renew(holder: &Holder) -> Result<Outcome, Failure> {
+async fn renew(holder: &Holder, wait: WaitArgs) -> Result<Outcome, Failure> {
     let before: Before = holder.before().await?;
     let bundle = Bundle::new(holder.credential.clone(), Vec::new()).map_err(unusable)?;
     let receipt = holder.publish(&bundle, &before).await?;
-    report(&receipt);
+    wait.report(&holder.recipient, &receipt).await?;
     Ok(Outcome::Complete)
-}
-
-/// What a provider did with a statement, on standard error.
-pub(super) fn report(receipt: &Receipt) {
-    let done = if receipt.changed {
-        "accepted; lookups see it from the provider's next snapshot on"
-    } else {
-        "the provider had it already"
-    };
-    eprintln!(
-        "sotto: {done} (its audit log has {} entries now)",
-        receipt.audit_entries
-    );
 }
 
 fn preview(mapping: &Mapping) -> String {

@@ -8,7 +8,7 @@ use protocol::removal::{MAX_REMOVAL_BYTES, SignedRelease};
 use protocol::time::UnixTime;
 
 use super::credential::read_at_most;
-use super::publish::report;
+use super::receipt::WaitArgs;
 use super::{Connection, Failure, Outcome};
 
 /// Arguments of `release`.
@@ -21,6 +21,9 @@ pub(super) struct ReleaseArgs {
     /// The release, as the CSIP signed it.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+
+    #[command(flatten)]
+    wait: WaitArgs,
 
     #[command(flatten)]
     connection: Connection,
@@ -48,6 +51,7 @@ pub(super) async fn run(args: &ReleaseArgs) -> Result<Outcome, Failure> {
             ))
         })?;
     let recipient = Recipient::new(&RecipientConfig::from(&settings.client))?;
-    report(&recipient.release(&release).await?);
+    let receipt = recipient.release(&release).await?;
+    args.wait.report(&recipient, &receipt).await?;
     Ok(Outcome::Complete)
 }

@@ -9,7 +9,7 @@ use protocol::time::UnixTime;
 use protocol::wire::RemovalRequest;
 
 use super::holder::{Before, HolderArgs, SubjectArgs};
-use super::publish::report;
+use super::receipt::WaitArgs;
 use super::{Failure, Outcome, interactive, statement};
 
 /// Arguments of `remove`.
@@ -29,6 +29,9 @@ pub(super) struct RemoveArgs {
     /// All mappings of the identifier.
     #[arg(long)]
     all: bool,
+
+    #[command(flatten)]
+    wait: WaitArgs,
 
     #[command(flatten)]
     holder: HolderArgs,
@@ -77,7 +80,8 @@ pub(super) async fn run(args: &RemoveArgs) -> Result<Outcome, Failure> {
             .sign(&holder.key)
             .map_err(|error| Failure::Run(anyhow!(error)))?,
     };
-    report(&holder.remove(&request, &before).await?);
+    let receipt = holder.remove(&request, &before).await?;
+    args.wait.report(&holder.recipient, &receipt).await?;
     Ok(Outcome::Complete)
 }
 

@@ -296,7 +296,7 @@ const OF_OBJECTS: [Unverifiable; 27] = {
 fn is_of_objects(why: Unverifiable) -> bool {
     use Unverifiable::*;
     match why {
-        BucketNotUnderRoot | MalformedBucket | RecordDidNotOpen => false,
+        BucketNotUnderRoot | MalformedBucket | RecordDidNotOpen | AudienceDidNotOpen => false,
         MalformedBundle
         | BundleVersion
         | MalformedCredential
