@@ -65,13 +65,16 @@ pub fn removal_record(
     sign(identity, handle, term, AudienceContent::Removed)
 }
 
-/// The key that writes to `handle`: by HKDF from the recipient's own key, so
-/// that there is nothing to remember, the DP can't link handles by it, and
-/// members, who know the secret, can't compute it.
+/// The key that writes to `handle`: by HKDF from the recipient's own key (in
+/// PKCS#8, which each key has one form of), so that there is nothing to
+/// remember, the DP can't link handles by it, and members, who know the secret,
+/// can't compute it.
 pub fn write_key(identity: &SigningKey, handle: &AudienceHandle) -> SigningKey {
-    // PKCS#8 gives any key the same bytes each time.
-    let secret = identity.to_pkcs8_der();
-    let seed = kdf::derive(WRITE_KEY_PURPOSE, &secret, [handle.as_bytes(), b""]);
+    let seed = kdf::derive(
+        WRITE_KEY_PURPOSE,
+        &identity.to_pkcs8_der(),
+        [handle.as_bytes(), b""],
+    );
     SigningKey::from_seed(&seed)
 }
 
@@ -175,5 +178,8 @@ mod tests {
         assert_ne!(key(&holder(), 1), key(&holder(), 2));
         assert_ne!(key(&holder(), 1), key(&stranger(), 1));
         assert_ne!(key(&holder(), 1), holder().verifying_key());
+        let p256 = || SigningKey::generate_p256(&mut ChaCha20Rng::seed_from_u64(1));
+        assert_eq!(key(&p256(), 1), key(&p256(), 1));
+        assert_ne!(key(&p256(), 1), key(&p256(), 2));
     }
 }
