@@ -34,6 +34,7 @@ mod error;
 mod fixture;
 pub mod identity;
 mod key_file;
+mod keyring;
 mod patience;
 pub mod recipient;
 mod snapshot;
@@ -43,5 +44,8 @@ pub use client::Client;
 pub use config::{ApiKey, ApiKeyError, ClientConfig, TlsRoots};
 pub use error::ClientError;
 pub use key_file::{KeyFile, KeyFileError, Passphrase};
+pub use keyring::{
+    Keyring, KeyringError, KeyringFile, KeyringFileError, LineError, MAX_MEMBERSHIPS, Membership,
+};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;
