@@ -7,15 +7,17 @@ use std::sync::{Arc, RwLock};
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
 use protocol::manifest::{ManifestPin, SignedManifest};
-use protocol::oprf::BATCH_MAX;
 use protocol::time::UnixTime;
 use protocol::wire::{self, media};
 use rayon::prelude::*;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use self::fetch::Fetched;
 use crate::config::ClientConfig;
 use crate::error::ClientError;
+use crate::found::{AudienceFound, Found};
+use crate::slots::{Question, Slot};
 use crate::snapshot::{SnapshotView, VerifiedManifest};
 use crate::transport::{Exchange, Traffic, Transport};
 
@@ -73,21 +75,40 @@ impl Client {
         self.shared.transport.traffic()
     }
 
-    /// Looks one identifier up.
+    /// Looks one identifier up: what its public record says.
+    /// [`find`](Self::find) also says what audiences are told.
     ///
     /// # Errors
     /// [`ClientError`] if it could not be; what is wrong with the record is a
     /// result.
     pub async fn lookup(&self, csi: &Csi) -> Result<Lookup, ClientError> {
+        self.find(csi).await.map(|found| found.public)
+    }
+
+    /// Looks identifiers up, in this order, as [`find_many`](Self::find_many)
+    /// does: what their public records say.
+    pub async fn lookup_many(&self, csis: &[Csi]) -> Vec<Result<Lookup, ClientError>> {
+        let found = self.find_many(csis).await.into_iter();
+        found.map(|found| found.map(|found| found.public)).collect()
+    }
+
+    /// Looks one identifier up, also in the audiences of the keyring.
+    ///
+    /// # Errors
+    /// As [`lookup`](Self::lookup).
+    pub async fn find(&self, csi: &Csi) -> Result<Found, ClientError> {
         let mut results = self.batch(std::slice::from_ref(csi)).await?;
         results.pop().unwrap_or(Err(ClientError::Interrupted))
     }
 
-    /// Looks identifiers up, in this order: one OPRF request for each 1024 and
-    /// one PIR query for each, also for those that are repeated.
-    pub async fn lookup_many(&self, csis: &[Csi]) -> Vec<Result<Lookup, ClientError>> {
+    /// Looks identifiers up, in this order, also in the audiences of the
+    /// keyring. Each asks for [`slot_count`](ClientConfig::slot_count) records,
+    /// also those that are repeated: one OPRF request for each 1024 records and
+    /// one PIR query for each.
+    pub async fn find_many(&self, csis: &[Csi]) -> Vec<Result<Found, ClientError>> {
         let mut results = Vec::with_capacity(csis.len());
-        for batch in csis.chunks(BATCH_MAX) {
+        let slots = self.shared.config.slot_count();
+        for batch in csis.chunks(slots.identifiers_a_batch()) {
             match self.batch(batch).await {
                 Ok(found) => results.extend(found),
                 Err(error) => results.extend(batch.iter().map(|_| Err(error.clone()))),
@@ -96,17 +117,18 @@ impl Client {
         results
     }
 
-    /// Up to 1024 lookups in one snapshot. If it goes meanwhile, everything is
-    /// done once more in the next one, with fresh secrets.
-    async fn batch(&self, csis: &[Csi]) -> Result<Vec<Result<Lookup, ClientError>>, ClientError> {
+    /// Lookups of up to 1024 slots in one snapshot. If it goes meanwhile,
+    /// everything is done once more in the next one, with fresh secrets.
+    async fn batch(&self, csis: &[Csi]) -> Result<Vec<Result<Found, ClientError>>, ClientError> {
         let mut view = self.shared.view();
         if view.manifest().expires_at <= UnixTime::now() {
             view = self.refresh(&view).await?;
         }
-        let fetched = match fetch::fetch(&self.shared, &view, csis).await {
+        let questions = Arc::new(self.shared.questions(csis));
+        let fetched = match fetch::fetch(&self.shared, &view, &questions).await {
             Err(error) if error.is_stale() => {
                 view = self.refresh(&view).await?;
-                fetch::fetch(&self.shared, &view, csis)
+                fetch::fetch(&self.shared, &view, &questions)
                     .await
                     .map_err(|error| match error.is_stale() {
                         true => ClientError::SnapshotGone {
@@ -118,18 +140,10 @@ impl Client {
             fetched => fetched?,
         };
         // All requests are done: from here on nothing is sent.
-        let (csis, shared) = (csis.to_vec(), Arc::clone(&self.shared));
-        let now = UnixTime::now();
-        spawn_blocking(move || {
-            let lookups = csis.par_iter().zip(fetched).map(|(csi, fetched)| {
-                let fetched = fetched?;
-                let column = view.decrypt(fetched.pending, &fetched.answer)?;
-                Ok(view.resolve(csi, &fetched.output, &column, &shared.config.trust, now))
-            });
-            lookups.collect()
-        })
-        .await
-        .map_err(|_| ClientError::Interrupted)
+        let shared = Arc::clone(&self.shared);
+        spawn_blocking(move || answer(&shared, &view, &questions, fetched))
+            .await
+            .map_err(|_| ClientError::Interrupted)
     }
 
     /// The snapshot after `old`, fetched unless another lookup has done so.
@@ -160,6 +174,14 @@ impl std::fmt::Debug for Client {
 }
 
 impl Shared {
+    /// What each identifier asks for: of the same number of slots each, with
+    /// dummies of its own.
+    fn questions(&self, csis: &[Csi]) -> Vec<Question> {
+        let (keyring, count) = (self.config.keyring.as_deref(), self.config.slot_count());
+        let question = |csi| Question::new(csi, keyring, count, &mut rand::rng());
+        csis.iter().map(question).collect()
+    }
+
     fn view(&self) -> Arc<SnapshotView> {
         Arc::clone(
             &self
@@ -168,6 +190,77 @@ impl Shared {
                 .unwrap_or_else(|poisoned| poisoned.into_inner()),
         )
     }
+}
+
+/// Decrypts and checks every slot, dummies as well, so that the time taken
+/// doesn't depend on the keyring.
+fn answer(
+    shared: &Shared,
+    view: &SnapshotView,
+    questions: &[Question],
+    fetched: Vec<Result<Fetched, ClientError>>,
+) -> Vec<Result<Found, ClientError>> {
+    let now = UnixTime::now();
+    let slots = questions
+        .iter()
+        .flat_map(|question| question.slots.iter().map(move |slot| (&question.csi, slot)));
+    let slots: Vec<(&Csi, &Slot)> = slots.collect();
+    let lookups: Vec<Result<Lookup, ClientError>> = slots
+        .into_par_iter()
+        .zip(fetched)
+        .map(|((csi, slot), fetched)| {
+            let fetched = fetched?;
+            let column = view.decrypt(fetched.pending, &fetched.answer)?;
+            Ok(view.resolve(
+                csi,
+                slot,
+                &fetched.output,
+                &column,
+                &shared.config.trust,
+                now,
+            ))
+        })
+        .collect();
+    let mut lookups = lookups.into_iter();
+    questions
+        .iter()
+        .map(|question| {
+            gather(
+                question,
+                lookups.by_ref().take(question.slots.len()).collect(),
+            )
+        })
+        .collect()
+}
+
+/// The results of one identifier's slots. Whatever became of a dummy is
+/// dropped; a failure of any other slot is one of the whole lookup.
+fn gather(
+    question: &Question,
+    lookups: Vec<Result<Lookup, ClientError>>,
+) -> Result<Found, ClientError> {
+    let mut public = Err(ClientError::Interrupted);
+    let mut audiences = Vec::new();
+    for (slot, lookup) in question.slots.iter().zip(lookups) {
+        match slot {
+            Slot::Public => public = lookup,
+            Slot::Audience(audience) => {
+                let Some(label) = &audience.label else {
+                    continue;
+                };
+                let lookup = lookup?;
+                if lookup != Lookup::NoMapping {
+                    let label = label.clone();
+                    audiences.push(AudienceFound { label, lookup });
+                }
+            }
+        }
+    }
+    Ok(Found {
+        public: public?,
+        audiences,
+        not_asked: question.not_asked,
+    })
 }
 
 /// Fetches the newest manifest and its hint. If a newer snapshot is published

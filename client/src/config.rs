@@ -1,12 +1,16 @@
 //! What a client is told before it connects.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::cose::VerifyingKey;
 use protocol::manifest::ManifestPin;
 use protocol::trust::TrustList;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::keyring::Keyring;
+use crate::slots::SlotCount;
 
 /// Where the provider is, what proves that it is the one meant, and whom the
 /// client believes.
@@ -25,6 +29,12 @@ pub struct ClientConfig {
     /// The last manifest accepted from this DP, if remembered: older ones are
     /// then refused.
     pub last_manifest: Option<ManifestPin>,
+    /// The audiences whose records are looked up beside public ones.
+    pub keyring: Option<Arc<Keyring>>,
+    /// How many records each identifier asks for; if not set,
+    /// [`SlotCount::WITH_KEYRING`] or, without keyring,
+    /// [`SlotCount::PUBLIC_ONLY`].
+    pub slots: Option<SlotCount>,
     /// Most PIR queries under way at a time, at least 1.
     pub concurrency: usize,
     /// Longest time for a connection to be made.
@@ -63,6 +73,8 @@ impl ClientConfig {
             roots: TlsRoots::System,
             api_key: None,
             last_manifest: None,
+            keyring: None,
+            slots: None,
             concurrency: 16,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
@@ -82,6 +94,30 @@ impl ClientConfig {
     pub fn with_tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = TlsRoots::Only(pem.into());
         self
+    }
+
+    /// The same with audiences.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(Arc::new(keyring));
+        self
+    }
+
+    /// The same with this number of slots.
+    #[must_use]
+    pub fn with_slots(mut self, slots: SlotCount) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// How many records each identifier asks for.
+    #[must_use]
+    pub fn slot_count(&self) -> SlotCount {
+        let usual = match self.keyring {
+            Some(_) => SlotCount::WITH_KEYRING,
+            None => SlotCount::PUBLIC_ONLY,
+        };
+        self.slots.unwrap_or(usual)
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint<'_> {
@@ -136,6 +172,20 @@ pub struct ApiKeyError;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_slots_follows_the_keyring_unless_set() {
+        let key = protocol::cose::SigningKey::from_seed(&[1; 32]).verifying_key();
+        let trust = TrustList::new(Vec::new()).unwrap();
+        let config = ClientConfig::new("https://dp.example", key, trust);
+        assert_eq!(config.slot_count(), SlotCount::PUBLIC_ONLY);
+        let with_keyring = config.clone().with_keyring(Keyring::default());
+        assert_eq!(with_keyring.slot_count(), SlotCount::WITH_KEYRING);
+        for config in [config, with_keyring] {
+            let slots = SlotCount::new(7).unwrap();
+            assert_eq!(config.with_slots(slots).slot_count(), slots);
+        }
+    }
 
     #[test]
     fn api_keys_are_tokens_and_not_shown() {

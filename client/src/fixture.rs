@@ -18,7 +18,7 @@ use protocol::hint::{BlockList, SnapshotHint};
 use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SnapshotId};
 use protocol::mapping::{Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces};
 use protocol::merkle::{Hash, Tree, leaf};
-use protocol::oprf::OprfKey;
+use protocol::oprf::{OprfKey, OprfOutput};
 use protocol::placement::{BucketIndex, group_count, place};
 use protocol::record::SealedRecord;
 use protocol::time::UnixTime;
@@ -42,7 +42,7 @@ pub(crate) fn csip_key() -> SigningKey {
     SigningKey::from_seed(&[3; 32])
 }
 
-fn holder() -> SigningKey {
+pub(crate) fn holder() -> SigningKey {
     SigningKey::from_seed(&[4; 32])
 }
 
@@ -111,12 +111,31 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// A snapshot of records with these contents, after `previous`. Columns of
     /// `damaged` identifiers are changed after they were hashed.
-    ///
-    /// So few columns are too far from uniform for the PIR once in a few
-    /// thousand times: then another filler is used.
     pub(crate) fn build(
         records: &[(Csi, Vec<u8>)],
         damaged: &[Csi],
+        previous: Option<&Self>,
+    ) -> Self {
+        let oprf = oprf_key();
+        let records: Vec<_> = records
+            .iter()
+            .map(|(csi, content)| (oprf.evaluate(csi).unwrap(), content.clone()))
+            .collect();
+        let damaged: Vec<_> = damaged
+            .iter()
+            .map(|csi| oprf.evaluate(csi).unwrap())
+            .collect();
+        Self::build_at(&records, &damaged, previous)
+    }
+
+    /// As [`build`](Self::build), for records of any kind, named by their OPRF
+    /// outputs.
+    ///
+    /// So few columns are too far from uniform for the PIR once in a few
+    /// thousand times: then another filler is used.
+    pub(crate) fn build_at(
+        records: &[(OprfOutput, Vec<u8>)],
+        damaged: &[OprfOutput],
         previous: Option<&Self>,
     ) -> Self {
         let seeds = (0..4).map(|seed| FillerSeed([seed; 32]));
@@ -126,29 +145,23 @@ impl Snapshot {
 
     fn build_with(
         seed: FillerSeed,
-        records: &[(Csi, Vec<u8>)],
-        damaged: &[Csi],
+        records: &[(OprfOutput, Vec<u8>)],
+        damaged: &[OprfOutput],
         previous: Option<&Self>,
     ) -> Result<Self, pir_core::Error> {
         let params = Params::new(COLUMNS, ROWS).unwrap();
         let layout = BucketLayout::new(ROWS, COLUMNS as u32).unwrap();
-        let oprf = oprf_key();
         let sealed: Vec<SealedRecord> = records
             .iter()
-            .map(|(csi, content)| {
+            .map(|(output, content)| {
                 let salt = Salt::random(&mut rand::rng());
-                SealedRecord::seal(&oprf.evaluate(csi).unwrap(), salt, content).unwrap()
+                SealedRecord::seal(output, salt, content).unwrap()
             })
             .collect();
         let located: Vec<_> = records
             .iter()
             .zip(&sealed)
-            .map(|((csi, _), sealed)| {
-                (
-                    oprf.evaluate(csi).unwrap().locator(),
-                    sealed.entry_len() as u32,
-                )
-            })
+            .map(|((output, _), sealed)| (output.locator(), sealed.entry_len() as u32))
             .collect();
         let placement = place(&located, COLUMNS as u32, layout.capacity() as u32).unwrap();
         let contents: Vec<Vec<u8>> = (0..COLUMNS as u32)
@@ -177,9 +190,10 @@ impl Snapshot {
                     .unwrap()
             })
             .collect();
-        for csi in damaged {
-            let locator = oprf.evaluate(csi).unwrap().locator();
-            let bucket = placement.pilots.bucket_of(&locator, COLUMNS as u32);
+        for output in damaged {
+            let bucket = placement
+                .pilots
+                .bucket_of(&output.locator(), COLUMNS as u32);
             columns[bucket.as_u32() as usize][100] ^= 1;
         }
         let mut database = vec![0; params.database_bytes()];

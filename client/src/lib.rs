@@ -6,10 +6,10 @@
 //! the objects in it with the client's own trust list of CSIPs. So absence is
 //! proven as well as presence.
 //!
-//! What goes over the wire depends on the number of identifiers alone: one
-//! OPRF request for up to 1024 of them and one PIR query each, all of the same
-//! size. Nothing is decrypted, checked or retried in between by what an answer
-//! says.
+//! What goes over the wire depends on the number of identifiers alone, and on
+//! the fixed number of [slots](SlotCount) of each: one OPRF request for up to
+//! 1024 slots and one PIR query for each slot, all of the same size. Nothing is
+//! decrypted, checked or retried in between by what an answer says.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,20 +32,24 @@ pub mod durable;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod found;
 pub mod identity;
 mod key_file;
 mod keyring;
 mod patience;
 pub mod recipient;
+mod slots;
 mod snapshot;
 mod transport;
 
 pub use client::Client;
 pub use config::{ApiKey, ApiKeyError, ClientConfig, TlsRoots};
 pub use error::ClientError;
+pub use found::{AudienceFound, Found};
 pub use key_file::{KeyFile, KeyFileError, Passphrase};
 pub use keyring::{
     Keyring, KeyringError, KeyringFile, KeyringFileError, LineError, MAX_MEMBERSHIPS, Membership,
 };
+pub use slots::{SlotCount, SlotCountError};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;

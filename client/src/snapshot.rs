@@ -6,6 +6,7 @@ use pir_core::client::{Client as PirClient, PendingAnswer};
 use pir_core::crs::CrsSeed;
 use pir_core::hint::Hint;
 use pir_core::params::{ParameterSet, Params, Widths};
+use protocol::audience::AudienceCiphertext;
 use protocol::bucket::{Bucket, BucketError, BucketLayout};
 use protocol::bundle::{Bundle, evaluate};
 use protocol::cose::VerifyingKey;
@@ -21,6 +22,7 @@ use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 
 use crate::error::ClientError;
+use crate::slots::Slot;
 
 /// Most bytes of a hint: above that of the largest shape and 2^26 groups.
 pub(crate) const HINT_BYTES_MAX: u64 = 1 << 27;
@@ -166,16 +168,17 @@ impl SnapshotView {
             .map_err(ClientError::pir)
     }
 
-    /// What a bucket says of an identifier.
+    /// What a bucket says of an identifier in one of its slots.
     pub(crate) fn resolve(
         &self,
         csi: &Csi,
+        slot: &Slot,
         output: &OprfOutput,
         column: &[u8],
         trust: &TrustList,
         now: UnixTime,
     ) -> Lookup {
-        match self.bundle(output, column) {
+        match self.bundle(slot, output, column) {
             // A record that is there is believed for its signatures.
             Ok(None) if self.blocked.contains(&output.locator().tag) => Lookup::Blocked,
             Ok(bundle) => evaluate(bundle.as_ref(), csi, trust, now),
@@ -183,8 +186,13 @@ impl SnapshotView {
         }
     }
 
-    /// The identifier's bundle in its bucket; `None` is proven absence.
-    fn bundle(&self, output: &OprfOutput, column: &[u8]) -> Result<Option<Bundle>, Unverifiable> {
+    /// The slot's bundle in its bucket; `None` is proven absence.
+    fn bundle(
+        &self,
+        slot: &Slot,
+        output: &OprfOutput,
+        column: &[u8],
+    ) -> Result<Option<Bundle>, Unverifiable> {
         let locator = output.locator();
         let index = self.bucket_of(&locator);
         let seed = &self.manifest().filler_seed;
@@ -201,7 +209,13 @@ impl SnapshotView {
         let content = record
             .open(output)
             .map_err(|_| Unverifiable::RecordDidNotOpen)?;
-        Ok(Some(Bundle::decode(&content)?))
+        match slot {
+            Slot::Public => Ok(Some(Bundle::decode(&content)?)),
+            Slot::Audience(audience) => AudienceCiphertext::from_bytes(&content)
+                .map_err(|_| Unverifiable::AudienceDidNotOpen)?
+                .open_bundle(&audience.secret, &audience.handle)
+                .map(Some),
+        }
     }
 }
 

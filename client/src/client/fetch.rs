@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pir_core::client::{ColumnIndex, PendingAnswer};
-use protocol::csi::Csi;
 use protocol::oprf::{BlindedBatch, OprfOutput};
 use protocol::placement::BucketIndex;
 use protocol::wire::{self, OprfRequest, OprfResponse, media};
@@ -13,27 +12,29 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::Shared;
 use crate::error::ClientError;
 use crate::patience::Patience;
+use crate::slots::Question;
 use crate::snapshot::SnapshotView;
 use crate::transport::Exchange;
 
-/// What came back for one identifier, not looked at yet.
+/// What came back for one slot, not looked at yet.
 pub(super) struct Fetched {
     pub(super) output: OprfOutput,
     pub(super) pending: PendingAnswer,
     pub(super) answer: Vec<u8>,
 }
 
-/// Sends everything for up to 1024 identifiers in one snapshot. A query that
-/// fails for itself is an error of its identifier alone.
+/// Sends everything for up to 1024 slots in one snapshot, and gives what came
+/// back slot by slot. A query that fails for itself is an error of its slot
+/// alone.
 ///
 /// # Errors
 /// [`ClientError`] if the OPRF request fails or the snapshot is gone.
 pub(super) async fn fetch(
     shared: &Arc<Shared>,
     view: &Arc<SnapshotView>,
-    csis: &[Csi],
+    questions: &Arc<Vec<Question>>,
 ) -> Result<Vec<Result<Fetched, ClientError>>, ClientError> {
-    let outputs = evaluate(shared, view, csis).await?;
+    let outputs = evaluate(shared, view, questions).await?;
     let buckets = outputs
         .iter()
         .map(|output| view.bucket_of(&output.locator()))
@@ -53,13 +54,16 @@ pub(super) async fn fetch(
 async fn evaluate(
     shared: &Shared,
     view: &SnapshotView,
-    csis: &[Csi],
+    questions: &Arc<Vec<Question>>,
 ) -> Result<Vec<OprfOutput>, ClientError> {
     let expected = view.manifest().oprf_epoch;
     let mut patience = Patience::new(shared.config.busy_retries);
     let (batch, answer) = loop {
-        let csis = csis.to_vec();
-        let batch = spawn_blocking(move || BlindedBatch::blind(&csis, &mut rand::rng()));
+        let questions = Arc::clone(questions);
+        let batch = spawn_blocking(move || {
+            let inputs = questions.iter().flat_map(Question::inputs);
+            BlindedBatch::blind(inputs, &mut rand::rng())
+        });
         let batch = batch.await.map_err(|_| ClientError::Interrupted)??;
         let request = OprfRequest {
             epoch: expected,

@@ -1,3 +1,5 @@
+mod audiences;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
