@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Lookup, Unverifiable};
+use crate::audience::AudienceLabel;
 use crate::csi::Csi;
 use crate::mapping::Mapping;
 use crate::resolve::{Context, Resolution, resolve};
@@ -20,11 +21,14 @@ use crate::resolve::{Context, Resolution, resolve};
 /// | `error` | `error`: what went wrong, in words |
 ///
 /// Before them, `identifier`: the canonical form, or for an `error` the text
-/// that was given if it is no identifier. The line is for whoever asked, and
+/// that was given if it is no identifier; then, if the record is not the public
+/// one, `audience`: the sender's name for those it is meant for. The line is for whoever asked, and
 /// for nobody else.
 #[derive(Serialize)]
 pub struct AnswerLine<'a> {
     identifier: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: Option<&'a AudienceLabel>,
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
@@ -69,6 +73,7 @@ impl<'a> AnswerLine<'a> {
         };
         Self {
             identifier: csi.canonical(),
+            audience: None,
             outcome,
         }
     }
@@ -77,8 +82,16 @@ impl<'a> AnswerLine<'a> {
     pub fn failed(identifier: &'a str, error: &'a str) -> Self {
         Self {
             identifier,
+            audience: None,
             outcome: Outcome::Error { error },
         }
+    }
+
+    /// The same of the record that is meant for an audience.
+    #[must_use]
+    pub fn in_audience(mut self, label: &'a AudienceLabel) -> Self {
+        self.audience = Some(label);
+        self
     }
 
     /// The line, without its end.
@@ -111,6 +124,13 @@ mod tests {
                 r#"{"identifier":"mailto:someone@example.org","result":"unverifiable","#,
                 r#""reason":"credential-expired"}"#
             )
+        );
+        let label = AudienceLabel::new("Family").unwrap();
+        assert_eq!(
+            AnswerLine::found(&csi, &Lookup::OptedOut)
+                .in_audience(&label)
+                .to_json(),
+            r#"{"identifier":"mailto:someone@example.org","audience":"Family","result":"opted_out"}"#
         );
         assert_eq!(
             line(Lookup::Mappings(vec![Mapping::example(
