@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audience;
 mod audit;
 mod check;
 mod credential;
@@ -62,6 +63,9 @@ enum Command {
     /// Reads what a provider has accepted, and checks that nothing was altered.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Audiences: who else may find what you publish for few, and whose you
+    /// may find.
+    Audience(audience::AudienceArgs),
 }
 
 /// What a command came to.
@@ -120,6 +124,7 @@ pub(crate) fn main() -> ExitCode {
             Command::OptOut(args) => publish::opt_out(&args).await,
             Command::Release(args) => release::run(&args).await,
             Command::Audit(command) => audit::run(&command).await,
+            Command::Audience(args) => audience::run(&args),
         }
     });
     match outcome {

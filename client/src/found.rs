@@ -2,9 +2,10 @@
 
 use protocol::audience::AudienceLabel;
 use protocol::lookup::Lookup;
+use protocol::resolve::{Candidate, Source};
 
 /// What a recipient says to everyone, and to the audiences that the sender is
-/// in. Each record stands on its own: none overrules another.
+/// in. Each record is verified on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The public record.
@@ -16,6 +17,19 @@ pub struct Found {
     /// Audiences of the keyring that may apply and were not asked for, because
     /// there are fewer slots.
     pub not_asked: usize,
+}
+
+impl Found {
+    /// All mappings, for [`resolve`](protocol::resolve::resolve).
+    pub fn candidates(&self) -> Vec<Candidate<'_>> {
+        let public = self.public.mappings().iter().map(Candidate::from);
+        let audiences = self.audiences.iter().flat_map(|audience| {
+            let source = Source::Audience(audience.label.as_str());
+            let mappings = audience.lookup.mappings().iter();
+            mappings.map(move |mapping| Candidate { mapping, source })
+        });
+        public.chain(audiences).collect()
+    }
 }
 
 /// What a recipient says to one audience.

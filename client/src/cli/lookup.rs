@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
-use client::{Client, ClientError, Traffic};
+use client::{Client, ClientError, Found, Traffic};
 use protocol::csi::Csi;
 use protocol::lookup::{AnswerLine, Lookup};
 use protocol::mapping::{MspDomain, Tag};
@@ -95,7 +95,7 @@ pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
         if args.verbose {
             describe_connection(&client, connected);
         }
-        results = client.lookup_many(&csis).await;
+        results = client.find_many(&csis).await;
         if args.verbose {
             describe_lookups(client.traffic().since(connected), csis.len());
         }
@@ -106,10 +106,11 @@ pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
 fn print(
     json: bool,
     asked: &[Asked],
-    results: Vec<Result<Lookup, ClientError>>,
+    results: Vec<Result<Found, ClientError>>,
     sender: &Sender,
 ) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Complete;
+    let mut not_asked = 0;
     let mut results = results.into_iter();
     let mut text = String::new();
     for asked in asked {
@@ -117,23 +118,32 @@ fn print(
             Ok(csi) => results
                 .next()
                 .unwrap_or(Err(ClientError::Interrupted))
-                .map(|lookup| (csi, lookup))
+                .map(|found| (csi, found))
                 .map_err(|error| (csi.canonical(), format!("{:#}", anyhow!(error)))),
             Err(error) => Err((asked.text.as_str(), error.to_string())),
         };
-        if !matches!(&found, Ok((_, lookup)) if !matches!(lookup, Lookup::Unverifiable(_))) {
+        if !matches!(&found, Ok((_, found)) if verified(found)) {
             outcome = Outcome::Incomplete;
         }
         match (&found, json) {
-            (Ok((csi, lookup)), true) => {
-                let resolution = resolve(lookup.mappings(), sender);
-                text += &AnswerLine::resolved(csi, lookup, resolution).to_json();
+            (Ok((csi, found)), true) => {
+                // The routes are those of everything that was found, on each line.
+                let resolution = resolve(found.candidates(), sender);
+                let line = |lookup| AnswerLine::resolved(csi, lookup, resolution.clone());
+                text += &line(&found.public).to_json();
+                for audience in &found.audiences {
+                    let line = line(&audience.lookup).in_audience(&audience.label);
+                    text = text + "\n" + &line.to_json();
+                }
             }
             (Err((identifier, error)), true) => {
                 text += &AnswerLine::failed(identifier, error).to_json()
             }
-            (Ok((csi, lookup)), false) => text += &show::found(csi, lookup, sender),
+            (Ok((csi, found)), false) => text += &show::found(csi, found, sender),
             (Err((identifier, error)), false) => text += &show::failed(identifier, error),
+        }
+        if let Ok((_, found)) = &found {
+            not_asked = not_asked.max(found.not_asked);
         }
         text.push('\n');
     }
@@ -142,10 +152,24 @@ fn print(
         .and_then(|()| out.flush())
         .context("cannot write to standard output")
         .map_err(Failure::Run)?;
+    if not_asked > 0 {
+        eprintln!(
+            "sotto: up to {not_asked} audiences of the keyring were not asked for an identifier: \
+             --slots asks for more"
+        );
+    }
     if watched() && matches!(outcome, Outcome::Incomplete) {
         eprintln!("sotto: not every lookup gave a verified answer");
     }
     Ok(outcome)
+}
+
+/// Whether every record that was found can be believed.
+fn verified(found: &Found) -> bool {
+    let audiences = found.audiences.iter().map(|audience| &audience.lookup);
+    std::iter::once(&found.public)
+        .chain(audiences)
+        .all(|lookup| !matches!(lookup, Lookup::Unverifiable(_)))
 }
 
 fn describe_connection(client: &Client, traffic: Traffic) {

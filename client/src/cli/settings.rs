@@ -11,8 +11,11 @@
 //! identity = "identity"             # optional: keys and credentials
 //! csip = "https://csip.example"     # optional: who issues credentials
 //! csip_ca = "csip.pem"              # optional: instead of the system's
+//! keyring = "keyring"               # optional: audiences to ask for
+//! slots = 4                         # optional: records asked for each identifier
 //! ```
 
+mod keyring;
 mod local;
 
 use std::fs;
@@ -26,7 +29,10 @@ use protocol::trust::TrustList;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+pub(super) use keyring::KeyringArgs;
+
 use super::Failure;
+use keyring::{AudienceArgs, usual_keyring};
 
 pub(super) use local::Local;
 
@@ -59,6 +65,9 @@ pub(super) struct Connection {
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
+    #[command(flatten)]
+    audiences: AudienceArgs,
+
     /// Configuration file; without it, ~/.config/sotto/client.toml if there.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,6 +89,8 @@ struct ConfigFile {
     identity: Option<PathBuf>,
     csip: Option<String>,
     csip_ca: Option<PathBuf>,
+    keyring: Option<PathBuf>,
+    slots: Option<u8>,
 }
 
 /// What a command needs to know.
@@ -101,6 +112,7 @@ impl Connection {
         let environment = Environment {
             api_key: std::env::var("SOTTO_API_KEY").ok().map(Zeroizing::new),
             config: default_config(),
+            keyring: usual_keyring(),
         };
         self.settings_in(&environment).map_err(Failure::Usage)
     }
@@ -122,7 +134,7 @@ impl Connection {
         let server = self
             .server
             .clone()
-            .or(file.server)
+            .or(file.server.clone())
             .ok_or_else(|| missing("server"))?;
         let dp_key = match (
             &self.dp_key,
@@ -158,6 +170,9 @@ impl Connection {
         if let Some((from, text)) = api_key {
             client = client.with_api_key(ApiKey::new(&text).context(from)?);
         }
+        let client = self
+            .audiences
+            .apply(client, &file, environment.keyring.as_deref())?;
         let app = |name: &String| MspDomain::parse(name).with_context(|| format!("apps: {name:?}"));
         Ok(Settings {
             client,
@@ -172,6 +187,8 @@ struct Environment {
     api_key: Option<Zeroizing<String>>,
     /// Where a configuration file may be.
     config: Option<PathBuf>,
+    /// Where a keyring may be.
+    keyring: Option<PathBuf>,
 }
 
 impl ConfigFile {
@@ -192,6 +209,7 @@ impl ConfigFile {
             &mut file.api_key_file,
             &mut file.identity,
             &mut file.csip_ca,
+            &mut file.keyring,
         ];
         for path in named.into_iter().flatten() {
             *path = directory.join(&*path);
@@ -241,6 +259,10 @@ mod tests {
         trust: None,
         ca: None,
         api_key_file: None,
+        audiences: AudienceArgs {
+            keyring: None,
+            slots: None,
+        },
         config: None,
     };
 
@@ -267,6 +289,7 @@ mod tests {
         Environment {
             api_key: api_key.map(|key| Zeroizing::new(key.to_owned())),
             config,
+            keyring: None,
         }
     }
 

@@ -2,21 +2,49 @@
 
 use std::fmt::Write as _;
 
+use client::Found;
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
-use protocol::resolve::{Context, Objection, Offer, resolve};
+use protocol::resolve::{Context, Objection, Offer, Resolution, resolve};
 
-/// A result and the routes that it gives the sender, without the end of its
-/// last line.
-pub(super) fn found(csi: &Csi, lookup: &Lookup, sender: &Context) -> String {
-    let identifier = csi.canonical();
-    match lookup {
-        Lookup::NoMapping => format!("{identifier}\n  no mapping"),
-        Lookup::OptedOut => format!("{identifier}\n  opted out"),
-        Lookup::Blocked => format!("{identifier}\n  withheld by the provider"),
-        Lookup::Unverifiable(why) => format!("{identifier}\n  unverifiable: {why}"),
-        Lookup::Mappings(_) => identifier.to_owned() + &routes(lookup, sender),
+/// What was found and the routes that it gives the sender, without the end of
+/// its last line.
+pub(super) fn found(csi: &Csi, found: &Found, sender: &Context) -> String {
+    let mut text = csi.canonical().to_owned();
+    let has_mappings = !found.candidates().is_empty();
+    // That nothing is public goes without saying if there is something else.
+    if !(has_mappings && found.public == Lookup::NoMapping) {
+        write_outcome(&mut text, "", &found.public);
     }
+    for audience in &found.audiences {
+        // Someone else may have chosen the label: nothing that moves a cursor.
+        let label = audience.label.as_str().escape_debug();
+        write_outcome(
+            &mut text,
+            &format!("audience \"{label}\": "),
+            &audience.lookup,
+        );
+    }
+    if has_mappings {
+        text += &routes(&resolve(found.candidates(), sender));
+    }
+    text
+}
+
+/// A line for an outcome without mappings.
+fn write_outcome(text: &mut String, whose: &str, lookup: &Lookup) {
+    let outcome = match lookup {
+        Lookup::NoMapping => "no mapping",
+        Lookup::OptedOut => "opted out",
+        Lookup::Blocked => "withheld by the provider",
+        Lookup::Unverifiable(why) => {
+            // Writing to a string can't fail.
+            let _ = write!(text, "\n  {whose}unverifiable: {why}");
+            return;
+        }
+        Lookup::Mappings(_) => return,
+    };
+    let _ = write!(text, "\n  {whose}{outcome}");
 }
 
 /// A lookup that failed, or a text that is no identifier.
@@ -24,8 +52,7 @@ pub(super) fn failed(identifier: &str, error: &str) -> String {
     format!("{}\n  error: {error}", identifier.escape_debug())
 }
 
-fn routes(lookup: &Lookup, sender: &Context) -> String {
-    let resolution = resolve(lookup.mappings(), sender);
+fn routes(resolution: &Resolution<'_>) -> String {
     let routes = resolution.routes.iter().map(|route| &route.offer);
     let aside = resolution.set_aside.iter().map(|aside| &aside.offer);
     let names = routes.chain(aside).map(|offer| offer.entry.msp.as_str());
@@ -66,6 +93,8 @@ fn write_terms(text: &mut String, offer: &Offer<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use client::AudienceFound;
+    use protocol::audience::AudienceLabel;
     use protocol::lookup::Unverifiable;
     use protocol::mapping::{
         Entry, Exclusivity, Mapping, MappingId, MspDomain, Policy, Preference, Reach, Replaces, Tag,
@@ -108,9 +137,42 @@ mod tests {
         }])
     }
 
+    fn public(lookup: Lookup) -> Found {
+        Found {
+            public: lookup,
+            audiences: Vec::new(),
+            not_asked: 0,
+        }
+    }
+
+    #[test]
+    fn what_audiences_are_told_comes_first_and_is_named() {
+        let audience = |label, lookup| AudienceFound {
+            label: AudienceLabel::new(label).unwrap(),
+            lookup,
+        };
+        let shown = |audiences| {
+            let found = Found {
+                audiences,
+                ..public(Lookup::NoMapping)
+            };
+            super::found(&csi(), &found, &Context::default())
+        };
+        assert_eq!(
+            shown(vec![audience("a \u{202e}b", Lookup::OptedOut)]),
+            "mailto:someone@example.org\n  no mapping\n  audience \"a \\u{202e}b\": opted out"
+        );
+        let text = shown(vec![audience("family", lookup(Reach::AnyApp))]);
+        assert!(
+            text.starts_with("mailto:someone@example.org\n  route      longer.example"),
+            "{text}"
+        );
+        assert!(text.contains("family"), "{text}");
+    }
+
     #[test]
     fn routes_are_shown_in_order_with_their_reasons() {
-        let shown = |sender: &Context| found(&csi(), &lookup(Reach::AnyApp), sender);
+        let shown = |sender: &Context| found(&csi(), &public(lookup(Reach::AnyApp)), sender);
         assert_eq!(
             shown(&Context::default()),
             "mailto:someone@example.org\n  \
@@ -130,7 +192,7 @@ mod tests {
 
     #[test]
     fn who_lacks_the_application_is_told_so() {
-        let shown = |sender: &Context| found(&csi(), &lookup(Reach::SameAppOnly), sender);
+        let shown = |sender: &Context| found(&csi(), &public(lookup(Reach::SameAppOnly)), sender);
         assert_eq!(
             shown(&Context::default()),
             "mailto:someone@example.org\n  \
@@ -152,7 +214,7 @@ mod tests {
 
     #[test]
     fn results_without_routes_are_shown() {
-        let shown = |lookup| found(&csi(), &lookup, &Context::default());
+        let shown = |lookup| found(&csi(), &public(lookup), &Context::default());
         assert_eq!(
             shown(Lookup::NoMapping),
             "mailto:someone@example.org\n  no mapping"
