@@ -6,5 +6,13 @@ cd "$(dirname "$0")"
 command -v cargo >/dev/null || { echo "test.sh: no Rust toolchain; install it from https://rustup.rs" >&2; exit 1; }
 cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
 
+# PostgreSQL for the tests of the store: each starts a cluster of its own.
+if ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null && ! command -v initdb >/dev/null; then
+    command -v apt-get >/dev/null || { echo "test.sh: no PostgreSQL; install its server (initdb, pg_ctl, psql) so that they are in PATH" >&2; exit 1; }
+    as_root=; [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -qq
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql
+fi
+
 cargo nextest run --workspace --locked "$@"
 cargo test --workspace --locked --doc

@@ -1,11 +1,15 @@
 //! The configuration file.
 
+mod store;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pir_core::Backend;
 use serde::Deserialize;
+
+pub use store::{STORE_URL, Store, StoreKind};
 
 use crate::durable::FileError;
 
@@ -40,6 +44,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Certificate and key.
     pub tls: Tls,
+    /// Where credentials and mappings are kept.
+    pub store: Store,
     /// Snapshots.
     pub snapshot: Snapshot,
     /// Audience records.
@@ -167,6 +173,19 @@ pub enum ConfigError {
         /// Where and what.
         source: Box<toml::de::Error>,
     },
+    /// `store.url` and `store.url_file` are both given.
+    #[error("configuration: store.url and store.url_file are both set: keep one")]
+    StoreUrlTwice,
+    /// The store is PostgreSQL's, wherever that is.
+    #[error(
+        "configuration: store.kind is \"postgres\", but there is no URL: set store.url or store.url_file, or {STORE_URL} in the environment"
+    )]
+    StoreUrlMissing,
+    /// `store.url` has a password, which whoever reads the file would learn.
+    #[error(
+        "configuration: store.url has a password: put the URL into a file of mode 0600 and name that by store.url_file"
+    )]
+    StorePassword,
     /// A value is out of its range.
     #[error("configuration: {key} is {found}, expected {least} to {most}")]
     Range {
@@ -259,6 +278,14 @@ impl Config {
             ("timeouts.header_ms", self.timeouts.header_ms, 1, an_hour_ms),
             ("timeouts.body_ms", self.timeouts.body_ms, 1, an_hour_ms),
             ("timeouts.drain_ms", self.timeouts.drain_ms, 1, an_hour_ms),
+            (
+                "store.connections",
+                self.store.connections.into(),
+                2,
+                store::CONNECTIONS_MAX,
+            ),
+            ("store.acquire_ms", self.store.acquire_ms, 1, an_hour_ms),
+            ("store.statement_ms", self.store.statement_ms, 1, an_hour_ms),
         ] {
             if !(least..=most).contains(&found) {
                 return Err(ConfigError::Range {
@@ -269,7 +296,7 @@ impl Config {
                 });
             }
         }
-        Ok(())
+        self.store.check()
     }
 }
 
@@ -311,6 +338,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
             max_connections: 1024,
             tls: Tls::default(),
+            store: Store::default(),
             snapshot: Snapshot::default(),
             audience: Audience::default(),
             queries: Queries::default(),
@@ -381,88 +409,4 @@ impl Default for Log {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Config, ConfigError> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("config.toml");
-        std::fs::write(&path, text).unwrap();
-        Config::read(&path)
-    }
-
-    #[test]
-    fn the_shipped_file_states_the_defaults() {
-        assert_eq!(read(SHIPPED).unwrap(), Config::default());
-        assert_eq!(read("").unwrap(), Config::default());
-        // It states all of them.
-        let table: toml::Table = SHIPPED.parse().unwrap();
-        let keys = table
-            .values()
-            .map(|value| value.as_table().map_or(1, toml::Table::len));
-        assert_eq!(keys.sum::<usize>(), 20);
-    }
-
-    #[test]
-    fn the_address_is_put_into_the_shipped_file() {
-        let listen = "[::1]:9000".parse().unwrap();
-        let config = read(&shipped_listening_on(listen)).unwrap();
-        assert_eq!(
-            config,
-            Config {
-                listen,
-                ..Config::default()
-            }
-        );
-    }
-
-    #[test]
-    fn every_backend_of_this_machine_may_be_chosen_and_no_other() {
-        let chosen = |name: &str| {
-            let config = read(&format!("[queries]\nbackend = \"{name}\"")).unwrap();
-            config.queries.backend()
-        };
-        assert_eq!(chosen(AUTO).unwrap(), Backend::detect());
-        for backend in Backend::available() {
-            assert_eq!(chosen(&backend.to_string()).unwrap(), backend);
-        }
-        for name in ["", "AUTO", "abacus"] {
-            let refusal = chosen(name).unwrap_err().to_string();
-            for backend in Backend::available() {
-                assert!(refusal.contains(&backend.to_string()), "{refusal}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_unknown_or_out_of_range_is_refused() {
-        for text in [
-            "lissten = \"127.0.0.1:1\"",
-            "[tls]\nciphers = 1",
-            "listen = 3",
-            "[log]\nformat = \"xml\"",
-        ] {
-            assert!(
-                matches!(read(text), Err(ConfigError::Toml { .. })),
-                "{text}"
-            );
-        }
-        for (text, expected) in [
-            ("[queries]\nmax_batch = 17", "queries.max_batch"),
-            ("[queries]\nmax_batch = 0", "queries.max_batch"),
-            ("[queries]\nqueue_length = 0", "queries.queue_length"),
-            ("[queries]\nper_sender = 0", "queries.per_sender"),
-            ("[queries]\nthreads = 1025", "queries.threads"),
-            ("[snapshot]\nlifetime_hours = 0", "snapshot.lifetime_hours"),
-            ("[timeouts]\nbody_ms = 0", "timeouts.body_ms"),
-            ("max_connections = 0", "max_connections"),
-        ] {
-            match read(text) {
-                Err(ConfigError::Range { key, .. }) => assert_eq!(key, expected),
-                other => panic!("{text}: {other:?}"),
-            }
-        }
-        let missing = Config::read(Path::new("/nonexistent/config.toml"));
-        assert!(matches!(missing, Err(ConfigError::File(_))));
-    }
-}
+mod tests;

@@ -22,12 +22,14 @@ use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::oprf::OprfKey;
 use protocol::trust::{TrustList, TrustListError};
 
+use crate::config::StoreKind;
 use crate::config::{self, Config, ConfigError};
 use crate::durable::{self, FileError, PRIVATE, PUBLIC};
 use crate::keys::{self, KeyError, KeyKind};
 use crate::senders::{SenderError, Senders};
 use crate::store::embedded::EmbeddedStore;
-use crate::store::{StoreError, StoreKeys};
+use crate::store::postgres::PostgresStore;
+use crate::store::{Store, StoreError, StoreKeys};
 use crate::tls::{self, TlsError};
 
 const EMPTY_TRUST: &str = "\
@@ -326,16 +328,20 @@ impl DataDir {
         Ok(Senders::read(&self.senders_path())?)
     }
 
-    /// The store; hold the [`lock`](Self::lock).
+    /// The store that the configuration names; hold the [`lock`](Self::lock).
     ///
     /// # Errors
-    /// [`DataDirError::Key`], [`DataDirError::Store`].
-    pub fn store(&self) -> Result<EmbeddedStore, DataDirError> {
+    /// [`DataDirError::Config`], [`DataDirError::Key`], [`DataDirError::Store`].
+    pub fn store(&self) -> Result<Box<dyn Store>, DataDirError> {
+        let config = self.config()?.store;
         let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
-        Ok(EmbeddedStore::open(
-            &self.path("store.redb"),
-            StoreKeys::derive(&key),
-        )?)
+        let keys = StoreKeys::derive(&key);
+        Ok(match config.kind {
+            StoreKind::Embedded => Box::new(EmbeddedStore::open(&self.path("store.redb"), keys)?),
+            StoreKind::Postgres => {
+                Box::new(PostgresStore::open(&config.postgres(&self.root)?, keys)?)
+            }
+        })
     }
 
     /// TLS with the configured certificate.

@@ -6,6 +6,7 @@
 
 pub mod contract;
 pub mod embedded;
+pub mod postgres;
 mod seal;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use protocol::precedence::Version;
 use protocol::time::UnixTime;
 use zeroize::Zeroizing;
 
+pub use postgres::PostgresError;
 pub use seal::StoreKeys;
 
 use crate::senders::SenderName;
@@ -286,10 +288,10 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not a store of this version.
+    /// The store is not of this version.
     #[error("{path} is a store of version {found}, this program knows {expected}", path = .path.display())]
     Version {
-        /// The file.
+        /// The file, or server and database.
         path: PathBuf,
         /// What this program writes.
         expected: u64,
@@ -299,7 +301,7 @@ pub enum StoreError {
     /// The store was written under another key.
     #[error("{path} does not belong to keys/store.key: restore both from one backup", path = .path.display())]
     ForeignKey {
-        /// The file.
+        /// The file, or server and database.
         path: PathBuf,
     },
     /// A row doesn't open or isn't of the accepted form.
@@ -311,6 +313,27 @@ pub enum StoreError {
     /// The embedded engine failed.
     #[error("store: {0}; nothing of this batch was changed: check the disk's space and health")]
     Embedded(#[source] Box<redb::Error>),
+    /// PostgreSQL failed before anything was committed.
+    #[error("store: {0}; nothing of this batch was changed, and what is published is served on")]
+    Postgres(#[from] PostgresError),
+    /// The connection broke while a batch was being committed.
+    #[error(
+        "store: {0}; this batch was being committed, and whether it was is unknown: submit it again, which changes nothing if it was"
+    )]
+    Unknown(#[source] PostgresError),
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
+        (**self).view()
+    }
+
+    fn update(
+        &self,
+        change: &mut dyn FnMut(&mut dyn Update) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        (**self).update(change)
+    }
 }
 
 impl RowId {
@@ -320,6 +343,37 @@ impl RowId {
 
     pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl ImportProgress {
+    /// Its numbers, in the order of their declaration.
+    pub(crate) fn to_fields(self) -> [u64; 7] {
+        let Self {
+            bytes,
+            items,
+            lines,
+            added,
+            updated,
+            unchanged,
+            refused,
+        } = self;
+        [bytes, items, lines, added, updated, unchanged, refused]
+    }
+
+    /// The reverse of [`to_fields`](Self::to_fields).
+    pub(crate) fn from_fields(
+        [bytes, items, lines, added, updated, unchanged, refused]: [u64; 7],
+    ) -> Self {
+        Self {
+            bytes,
+            items,
+            lines,
+            added,
+            updated,
+            unchanged,
+            refused,
+        }
     }
 }
 

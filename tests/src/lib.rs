@@ -1,5 +1,7 @@
 //! A real provider for end-to-end tests: a data directory made from a sample,
-//! served over TLS on a port of the system's choice.
+//! served over TLS on a port of the system's choice; and a PostgreSQL server.
+
+pub mod postgres;
 
 mod program;
 

@@ -13,7 +13,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{ImportProgress, Store, StoreError, StoreKeys, Update, View};
+use super::{Store, StoreError, StoreKeys, Update, View};
 use crate::durable::PRIVATE;
 use update::EmbeddedUpdate;
 use view::EmbeddedView;
@@ -141,33 +141,6 @@ impl Store for EmbeddedStore {
         let transaction = self.database.begin_write().map_err(engine)?;
         change(&mut EmbeddedUpdate::open(&transaction, &self.keys)?)?;
         transaction.commit().map_err(engine)
-    }
-}
-
-impl ImportProgress {
-    fn to_fields(self) -> [u64; 7] {
-        let Self {
-            bytes,
-            items,
-            lines,
-            added,
-            updated,
-            unchanged,
-            refused,
-        } = self;
-        [bytes, items, lines, added, updated, unchanged, refused]
-    }
-
-    fn from_fields([bytes, items, lines, added, updated, unchanged, refused]: [u64; 7]) -> Self {
-        Self {
-            bytes,
-            items,
-            lines,
-            added,
-            updated,
-            unchanged,
-            refused,
-        }
     }
 }
 
