@@ -43,7 +43,7 @@ impl Provider {
             .add(SenderName::new("tester").unwrap(), now, &mut rand::rng())
             .unwrap();
         senders.write(&data.senders_path()).unwrap();
-        let store: Arc<dyn Store> = Arc::new(data.store().unwrap());
+        let store: Arc<dyn Store> = Arc::from(data.store().unwrap());
         let provider = Self {
             data,
             records,

@@ -89,7 +89,7 @@ impl Directory {
         let api_key = senders.add(SenderName::new(SENDER)?, now, &mut rand::rng())?;
         senders.write(&data.senders_path())?;
         let mut refused = Vec::new();
-        let store: Arc<dyn Store> = Arc::new(data.store()?);
+        let store: Arc<dyn Store> = Arc::from(data.store()?);
         let summary = import::run(
             &*store,
             &file,

@@ -28,7 +28,7 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
     logging::start(&config.log);
     let address = args.listen.unwrap_or(config.listen);
     let tls = data.tls(&config)?;
-    let store: Arc<dyn Store> = Arc::new(data.store()?);
+    let store: Arc<dyn Store> = Arc::from(data.store()?);
     let state = AppState::open(data, &config, store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -91,7 +91,7 @@ impl Bench {
             listen: None,
         };
         let data = DataDir::init(&root.path().join("data"), &options).unwrap();
-        let store: Arc<dyn Store> = Arc::new(data.store().unwrap());
+        let store: Arc<dyn Store> = Arc::from(data.store().unwrap());
         let state = AppState::open(&data, &Config::default(), store).unwrap();
         Self {
             data,
