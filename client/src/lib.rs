@@ -28,6 +28,7 @@
 
 mod client;
 mod config;
+pub mod csip;
 pub mod durable;
 mod error;
 #[cfg(test)]
