@@ -4,6 +4,7 @@ mod audience;
 mod audit;
 mod check;
 mod credential;
+mod csip;
 mod holder;
 mod identity;
 mod input;
@@ -66,6 +67,8 @@ enum Command {
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.
     Audience(audience::AudienceArgs),
+    /// Vouches for who holds which identifier: for telecom and e-mail providers.
+    Csip(csip::CsipArgs),
 }
 
 /// What a command came to.
@@ -125,6 +128,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Release(args) => release::run(&args).await,
             Command::Audit(command) => audit::run(&command).await,
             Command::Audience(args) => audience::run(&args),
+            Command::Csip(args) => csip::run(&args).await,
         }
     });
     match outcome {
