@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audience;
+mod audience_record;
 mod audit;
 mod check;
 mod credential;

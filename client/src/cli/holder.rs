@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
-use client::Passphrase;
 use client::identity::Identity;
 use client::recipient::{
     Recipient, RecipientConfig, after_publication, after_removal, known_before, next_seq,
     now_millis, receipt_head,
 };
+use client::{ClientConfig, Passphrase};
 use dialoguer::Select;
 use protocol::bundle::{Bundle, BundleError};
 use protocol::cose::SigningKey;
@@ -162,6 +162,7 @@ fn unlock(
         credential,
         key,
         recipient,
+        config: settings.client.clone(),
     })
 }
 
@@ -171,6 +172,8 @@ pub(super) struct Holder {
     pub(super) credential: SignedCredential,
     pub(super) key: SigningKey,
     pub(super) recipient: Recipient,
+    /// The provider, and the keyring.
+    pub(super) config: ClientConfig,
 }
 
 /// What is held and what is known before a statement is made.

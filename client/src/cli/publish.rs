@@ -8,15 +8,18 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use client::recipient::Draft;
 use dialoguer::Confirm;
+use protocol::audience::AudienceLabel;
 use protocol::bundle::Bundle;
+use protocol::credential::Credential;
 use protocol::mapping::{Mapping, MappingId};
 use protocol::time::UnixTime;
 
 use flags::DraftArgs;
 
+use super::audience_record::label;
 use super::holder::{Before, Holder, HolderArgs, SubjectArgs};
 use super::receipt::WaitArgs;
-use super::{Failure, Outcome, interactive, statement};
+use super::{Failure, Outcome, audience_record, interactive, statement};
 
 /// Arguments of `publish`.
 ///
@@ -39,6 +42,12 @@ pub(super) struct PublishArgs {
     /// Publish your newest credential and leave the mappings as they are.
     #[arg(long, conflicts_with_all = ["DraftArgs", "file"])]
     credential_only: bool,
+
+    /// Tell only the members of this audience of your keyring, in the place of
+    /// what they were told before; the provider does not learn whose it is. For 90
+    /// days at most.
+    #[arg(long, value_name = "LABEL", value_parser = label, conflicts_with = "credential_only")]
+    audience: Option<AudienceLabel>,
 
     /// Do not ask before it is signed.
     #[arg(long, short)]
@@ -109,7 +118,10 @@ pub(super) async fn run(args: &PublishArgs) -> Result<Outcome, Failure> {
              opt-out`"
         )));
     }
-    publish(&holder, draft, args.yes, args.wait).await
+    match &args.audience {
+        Some(label) => audience_record::publish(&holder, label, draft, args.yes, args.wait).await,
+        None => publish(&holder, draft, args.yes, args.wait).await,
+    }
 }
 
 /// Publishes that the identifier is not to be found.
@@ -137,16 +149,7 @@ async fn publish(
     let fresh = MappingId(rand::random());
     let version = holder.next_version(&before)?;
     let mapping = draft.into_mapping(credential.subject.clone(), version, fresh, now);
-    eprintln!("{}", preview(&mapping));
-    if mapping.expires > credential.expires {
-        eprintln!(
-            "sotto: your credential ends at {}, before the mapping: from then on nobody believes \
-             it until you renew the credential and run `sotto publish --credential-only`",
-            credential.expires
-        );
-    }
-    if !yes && interactive() && !confirm()? {
-        eprintln!("sotto: nothing was published");
+    if !confirmed(&mapping, credential, yes)? {
         return Ok(Outcome::Incomplete);
     }
     let signed = mapping
@@ -167,12 +170,30 @@ async fn renew(holder: &Holder, wait: WaitArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Complete)
 }
 
-fn preview(mapping: &Mapping) -> String {
-    format!(
-        "{}\n{}",
-        mapping.subject.canonical(),
-        statement::describe(mapping)
-    )
+/// Shows what is about to be signed, and asks a person who can be asked; `yes`
+/// answers for them.
+///
+/// # Errors
+/// [`Failure::Run`], if the terminal fails or is left.
+pub(super) fn confirmed(
+    mapping: &Mapping,
+    credential: &Credential,
+    yes: bool,
+) -> Result<bool, Failure> {
+    eprintln!("{}", mapping.subject.canonical());
+    eprintln!("{}", statement::describe(mapping));
+    if mapping.expires > credential.expires {
+        eprintln!(
+            "sotto: your credential ends at {}, before the mapping: from then on nobody believes \
+             it until you renew the credential and publish that too",
+            credential.expires
+        );
+    }
+    if yes || !interactive() || confirm()? {
+        return Ok(true);
+    }
+    eprintln!("sotto: nothing was published");
+    Ok(false)
 }
 
 fn confirm() -> Result<bool, Failure> {

@@ -3,14 +3,16 @@
 use anyhow::{Context as _, anyhow};
 use client::recipient::DraftError;
 use dialoguer::Select;
+use protocol::audience::AudienceLabel;
 use protocol::mapping::{Mapping, MappingId};
 use protocol::removal::{Removal, RemovalTarget};
 use protocol::time::UnixTime;
 use protocol::wire::RemovalRequest;
 
+use super::audience_record::label;
 use super::holder::{Before, HolderArgs, SubjectArgs};
 use super::receipt::WaitArgs;
-use super::{Failure, Outcome, interactive, statement};
+use super::{Failure, Outcome, audience_record, interactive, statement};
 
 /// Arguments of `remove`.
 ///
@@ -30,6 +32,10 @@ pub(super) struct RemoveArgs {
     #[arg(long)]
     all: bool,
 
+    /// What was published for this audience of your keyring.
+    #[arg(long, value_name = "LABEL", value_parser = label, conflicts_with_all = ["id", "all"])]
+    audience: Option<AudienceLabel>,
+
     #[command(flatten)]
     wait: WaitArgs,
 
@@ -42,6 +48,10 @@ pub(super) struct RemoveArgs {
 /// # Errors
 /// [`Failure`], if it was not accepted.
 pub(super) async fn run(args: &RemoveArgs) -> Result<Outcome, Failure> {
+    if let Some(label) = &args.audience {
+        let holder = args.holder.holder(&args.subject)?;
+        return audience_record::remove(&holder, label, args.wait).await;
+    }
     let target = match (args.id, args.all) {
         (Some(id), _) => Some(RemovalTarget::Mapping(id)),
         (None, true) => Some(RemovalTarget::All),
