@@ -96,7 +96,7 @@ impl Refusal {
     pub const fn is_equivocation(&self) -> bool {
         matches!(
             self,
-            Self::CredentialEquivocation | Self::MappingEquivocation
+            Self::CredentialEquivocation | Self::MappingEquivocation | Self::AudienceEquivocation
         )
     }
 }
