@@ -20,6 +20,7 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
 use protocol::oprf::OprfKey;
+use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use protocol::wire;
 use tokio::sync::Semaphore;
@@ -55,6 +56,7 @@ pub struct AppState {
     trust: ArcSwap<TrustList>,
     store: Arc<dyn Store>,
     writer: Writer,
+    clock: fn() -> UnixTime,
     scheduler: Scheduler<Snapshot>,
     /// Whether new requests are welcome.
     ready: AtomicBool,
@@ -86,6 +88,8 @@ pub struct Parts {
     pub threads: usize,
     /// For a request's body.
     pub body_timeout: Duration,
+    /// Says when it is, which decides what is valid.
+    pub clock: fn() -> UnixTime,
 }
 
 /// Why the service can't start, or a snapshot can't be served.
@@ -142,6 +146,7 @@ impl AppState {
             },
             threads: config.queries.threads,
             body_timeout: Duration::from_millis(config.timeouts.body_ms),
+            clock: UnixTime::now,
         })
     }
 
@@ -158,7 +163,8 @@ impl AppState {
             provider: parts.provider,
             senders: ArcSwap::from_pointee(parts.senders),
             trust: ArcSwap::from_pointee(parts.trust),
-            writer: Writer::start(Arc::clone(&parts.store), parts.audience)?,
+            writer: Writer::start(Arc::clone(&parts.store), parts.audience, parts.clock)?,
+            clock: parts.clock,
             store: parts.store,
             scheduler: Scheduler::start(parts.limits, parts.threads)?,
             ready: AtomicBool::new(true),

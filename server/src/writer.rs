@@ -60,15 +60,19 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread; `clock` says when it is.
     ///
     /// # Errors
     /// No thread.
-    pub fn start(store: Arc<dyn Store>, limits: AudienceLimits) -> std::io::Result<Self> {
+    pub fn start(
+        store: Arc<dyn Store>,
+        limits: AudienceLimits,
+        clock: fn() -> UnixTime,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(WAITING_MAX);
         thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&*store, &limits, jobs))?;
+            .spawn(move || run(&*store, &limits, clock, jobs))?;
         Ok(Self { queue })
     }
 
@@ -94,10 +98,15 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-fn run(store: &dyn Store, limits: &AudienceLimits, mut jobs: mpsc::Receiver<Job>) {
+fn run(
+    store: &dyn Store,
+    limits: &AudienceLimits,
+    clock: fn() -> UnixTime,
+    mut jobs: mpsc::Receiver<Job>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-        let now = UnixTime::now();
+        let now = clock();
         let written = write(store, limits, &batch, now);
         if let Err(error) = &written {
             tracing::error!(%error, submissions = batch.len(), "the store failed");

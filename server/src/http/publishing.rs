@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, Response};
 use protocol::audience::{MAX_AUDIENCE_RECORD_BYTES, SignedAudienceRecord};
 use protocol::bundle::{Bundle, MAX_BUNDLE_BYTES};
 use protocol::removal::{MAX_REMOVAL_BYTES, SignedRelease};
-use protocol::time::UnixTime;
 use protocol::wire::{
     AUDIT_ENTRIES_MAX, HolderMessageError, HolderProof, Receipt, RemovalRequest, media,
 };
@@ -101,7 +100,7 @@ pub(super) async fn holdings(
         let trust = of_task.trust();
         let verifier = Verifier {
             trust: &trust,
-            now: UnixTime::now(),
+            now: (of_task.clock)(),
         };
         let view = of_task.store.view()?;
         let held = accept::holdings(&*view, &proof, of_task.provider, verifier)?;
@@ -152,7 +151,7 @@ async fn submit(
         let trust = of_task.trust();
         verify(Verifier {
             trust: &trust,
-            now: UnixTime::now(),
+            now: (of_task.clock)(),
         })
     });
     let Written { outcome, head } = state.writer.submit(submission.await?).await?;

@@ -17,6 +17,7 @@ use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
 mod publishing;
+mod refusals;
 mod start;
 
 fn state() -> Arc<AppState> {

@@ -48,6 +48,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         },
         threads: 1,
         body_timeout: Duration::from_secs(1),
+        clock: UnixTime::now,
     };
     assert!(matches!(AppState::start(parts), Err(StartError::OprfKey)));
 }
