@@ -57,10 +57,12 @@ pub(super) async fn run(args: &MappingsArgs) -> Result<Outcome, Failure> {
 
 async fn reviewed(holder: &Holder) -> Result<Review, Failure> {
     let before = holder.before().await?;
+    let identity = &holder.identity;
     Ok(review(
         &holder.credential,
         &before.held,
         before.known.as_ref(),
+        |key| identity.has(key).unwrap_or(false),
         UnixTime::now(),
     ))
 }
@@ -84,6 +86,10 @@ fn text(review: &Review) -> String {
         CredentialStanding::Newer => {
             Some("  the provider has a newer credential of yours, from another device")
         }
+        CredentialStanding::EarlierKey => Some(
+            "  the provider has the credential for your earlier key: publish again under the new \
+             one; what is published under the earlier one is then gone",
+        ),
         CredentialStanding::Foreign => Some(
             "  WARNING: the provider has a credential for another key: someone else may hold the \
              identifier; ask your CSIP",
@@ -95,6 +101,7 @@ fn text(review: &Review) -> String {
         let remark = match held.standing {
             Standing::AsPublished => continue,
             Standing::Elsewhere => "signed by your key, but not published from this device",
+            Standing::EarlierKey => "signed by your earlier key",
             Standing::Withdrawn => {
                 "WARNING: you have replaced or removed this; the provider still has it"
             }

@@ -20,7 +20,13 @@ pub fn known_before(
     held: &Holdings,
     expected: Option<&Holdings>,
 ) -> Result<Option<Holdings>, BundleError> {
-    let review = review(credential, held, expected, UnixTime::from_secs(0));
+    let review = review(
+        credential,
+        held,
+        expected,
+        |_| false,
+        UnixTime::from_secs(0),
+    );
     let theirs = held.bundle.as_ref().map_or(&[][..], Bundle::mappings);
     let elsewhere = theirs.iter().zip(review.held);
     let elsewhere: Vec<SignedMapping> = elsewhere

@@ -1,5 +1,6 @@
 //! What a provider holds, compared with what the recipient knows.
 
+use protocol::cose::VerifyingKey;
 use protocol::credential::SignedCredential;
 use protocol::mapping::{Mapping, SignedMapping};
 use protocol::precedence::{Precedence, compare, delists};
@@ -23,8 +24,10 @@ impl Review {
     /// without saying why.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let known =
-            |held: &Held| matches!(held.standing, Standing::AsPublished | Standing::Elsewhere);
+        let known = |held: &Held| {
+            use Standing::{AsPublished, EarlierKey, Elsewhere};
+            matches!(held.standing, AsPublished | Elsewhere | EarlierKey)
+        };
         let explained = |missing: &Missing| missing.absence == Absence::Removed;
         self.credential != CredentialStanding::Foreign
             && self.held.iter().all(known)
@@ -44,6 +47,9 @@ pub enum CredentialStanding {
     Older,
     /// A later one for the same key, as from another device.
     Newer,
+    /// An earlier one for an earlier key of the recipient's: the recipient's
+    /// should be published, and the mappings under it anew.
+    EarlierKey,
     /// One for another key, or another one of the same time.
     Foreign,
 }
@@ -67,6 +73,8 @@ pub enum Standing {
     /// Signed by the recipient's key, but not published from here: by another
     /// device with the same key.
     Elsewhere,
+    /// Signed by an earlier key of the recipient's, under the credential for it.
+    EarlierKey,
     /// Signed by the recipient's key, but replaced or removed since.
     Withdrawn,
     /// Not signed by the recipient's key for this identifier and assignment.
@@ -94,12 +102,14 @@ pub enum Absence {
 }
 
 /// Compares what a provider holds with what this device knows it to have
-/// accepted. `credential` is the recipient's own.
+/// accepted. `credential` is the recipient's own; `was_mine` says which other
+/// keys were the recipient's.
 #[must_use]
 pub fn review(
     credential: &SignedCredential,
     held: &Holdings,
     expected: Option<&Holdings>,
+    was_mine: impl Fn(&VerifyingKey) -> bool,
     now: UnixTime,
 ) -> Review {
     let theirs = held.bundle.as_ref();
@@ -114,7 +124,16 @@ pub fn review(
     let own = expected
         .and_then(|expected| expected.bundle.as_ref())
         .map_or(&[][..], |bundle| bundle.mappings());
-    let standing = |mapping: &SignedMapping| standing(credential, mapping, expected, own);
+    let credential_standing = theirs.map_or(CredentialStanding::Absent, |bundle| {
+        credential_standing(credential, bundle.credential(), was_mine)
+    });
+    let earlier = theirs
+        .filter(|_| credential_standing == CredentialStanding::EarlierKey)
+        .map(|bundle| bundle.credential().unverified());
+    let standing = |mapping: &SignedMapping| match earlier {
+        Some(earlier) if mapping.authenticate(earlier).is_ok() => Standing::EarlierKey,
+        _ => standing(credential, mapping, expected, own),
+    };
     let held_mappings: Vec<Held> = mappings
         .iter()
         .map(|mapping| Held {
@@ -125,7 +144,7 @@ pub fn review(
     let missing = own.iter().map(SignedMapping::unverified).filter(|mine| {
         let believed = held_mappings
             .iter()
-            .filter(|held| held.standing != Standing::NotMine)
+            .filter(|held| !matches!(held.standing, Standing::NotMine | Standing::EarlierKey))
             .map(|held| &held.mapping);
         let mut successors = believed.filter(|held| held.version() >= mine.version());
         let replaced = successors.any(|held| held.id == mine.id || delists(held, mine));
@@ -141,9 +160,7 @@ pub fn review(
     });
     let missing = missing.collect();
     Review {
-        credential: theirs.map_or(CredentialStanding::Absent, |bundle| {
-            credential_standing(credential, bundle.credential())
-        }),
+        credential: credential_standing,
         held: held_mappings,
         missing,
     }
@@ -186,12 +203,21 @@ fn standing(
     }
 }
 
-fn credential_standing(mine: &SignedCredential, theirs: &SignedCredential) -> CredentialStanding {
+fn credential_standing(
+    mine: &SignedCredential,
+    theirs: &SignedCredential,
+    was_mine: impl Fn(&VerifyingKey) -> bool,
+) -> CredentialStanding {
     let (own, held) = (mine.unverified(), theirs.unverified());
+    let precedence = compare(theirs.revision(), mine.revision());
     if own.holder != held.holder {
-        return CredentialStanding::Foreign;
+        return if precedence == Precedence::Older && was_mine(&held.holder) {
+            CredentialStanding::EarlierKey
+        } else {
+            CredentialStanding::Foreign
+        };
     }
-    match compare(theirs.revision(), mine.revision()) {
+    match precedence {
         Precedence::Replay => CredentialStanding::Current,
         Precedence::Older => CredentialStanding::Older,
         Precedence::Newer => CredentialStanding::Newer,

@@ -1,5 +1,5 @@
 use protocol::bundle::Bundle;
-use protocol::cose::SigningKey;
+use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::mapping::Replaces;
 use protocol::precedence::Version;
 use protocol::removal::{Removal, RemovalTarget};
@@ -21,7 +21,8 @@ fn held(bundle: Bundle) -> Holdings {
 }
 
 fn reviewed(party: &Party, held: &Holdings, expected: Option<&Holdings>) -> Review {
-    review(&party.credential, held, expected, UnixTime::now())
+    let nobody = |_: &VerifyingKey| false;
+    review(&party.credential, held, expected, nobody, UnixTime::now())
 }
 
 fn standings(review: &Review) -> Vec<Standing> {
@@ -149,7 +150,7 @@ fn what_is_missing_is_explained_or_not() {
         floor: FLOOR,
         bundle: None,
     };
-    let review = super::review(&party.credential, &nothing, Some(&expected), end);
+    let review = super::review(&party.credential, &nothing, Some(&expected), |_| false, end);
     assert!(review.missing.is_empty());
 }
 
@@ -167,6 +168,33 @@ fn credentials_are_compared() {
     assert_eq!(standing(&stranger), CredentialStanding::Foreign);
     let review = reviewed(&party, &held(stranger.bundle(&[])), None);
     assert!(!review.is_sound());
+}
+
+#[test]
+fn what_stands_under_an_earlier_key_is_told_apart_from_strangers() {
+    let old = Party::new("a");
+    let new = Party::with("a", SigningKey::from_seed(&[6; 32]), 60, 1);
+    let stranger = SigningKey::from_seed(&[1; 32]);
+    let mine = old.mapping(1, 5, &["a.example"]);
+    let forged = old.statement(2, 6, &["evil.example"]).sign(&stranger);
+    let there = held(old.bundle(&[mine.clone(), forged.unwrap()]));
+    let earlier = old.key.verifying_key();
+    let compared = |held: &Holdings, party: &Party| {
+        let was_mine = |key: &VerifyingKey| *key == earlier;
+        review(&party.credential, held, None, was_mine, UnixTime::now())
+    };
+    let review = compared(&there, &new);
+    assert_eq!(review.credential, CredentialStanding::EarlierKey);
+    assert_eq!(
+        standings(&review),
+        [Standing::EarlierKey, Standing::NotMine]
+    );
+    assert!(!review.is_sound());
+    assert!(compared(&held(old.bundle(&[mine])), &new).is_sound());
+    // A newer one for a key that is no longer in use is not to be expected.
+    let later = Party::with("a", Party::new("a").key, 10, 1);
+    let review = compared(&held(later.bundle(&[])), &new);
+    assert_eq!(review.credential, CredentialStanding::Foreign);
 }
 
 #[test]
