@@ -121,7 +121,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Lookup(args) => lookup::run(&args).await,
             Command::Check(args) => check::run(&args).await,
             Command::Identity(command) => identity::run(&command),
-            Command::Credential(command) => credential::run(&command),
+            Command::Credential(command) => credential::run(&command).await,
             Command::Publish(args) => publish::run(&args).await,
             Command::Mappings(args) => mappings::run(&args).await,
             Command::Remove(args) => remove::run(&args).await,

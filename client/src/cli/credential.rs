@@ -1,5 +1,7 @@
 //! `sotto credential`.
 
+mod request;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -14,6 +16,12 @@ use super::{Failure, Outcome};
 /// Commands of `credential`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum CredentialCommand {
+    /// Has your CSIP confirm that an identifier is yours.
+    ///
+    /// The CSIP, the provider of your telephone number or mail address, sends you
+    /// a code there; with the code it issues a credential for your key. Run it
+    /// again before the credential expires, then `sotto publish --credential-only`.
+    Request(request::RequestArgs),
     /// Keeps a credential that a CSIP gave you as a file.
     Import(ImportArgs),
     /// Lists the credentials that are held, the newest of each identifier.
@@ -73,8 +81,9 @@ impl KeptArgs {
 ///
 /// # Errors
 /// [`Failure`], by what could not be done.
-pub(super) fn run(command: &CredentialCommand) -> Result<Outcome, Failure> {
+pub(super) async fn run(command: &CredentialCommand) -> Result<Outcome, Failure> {
     match command {
+        CredentialCommand::Request(args) => request::run(args).await,
         CredentialCommand::Import(args) => import(args),
         CredentialCommand::List(args) => list(args),
     }?;
