@@ -320,7 +320,26 @@ fn wrong_calls_say_what_to_do_before_anything_is_asked() {
         &["mappings", "--csi-file", "two"],
         "one line with an identifier",
     );
-    // The server isn't there.
+    let audience = |command: &'static [&'static str]| {
+        let label = ["--audience", "climbing", "--passphrase-file", "pass"];
+        [command, &label].concat()
+    };
+    let publish = audience(&["publish", "--msp", "a.example"]);
+    refused(2, &publish, "sotto audience");
+    refused(2, &audience(&["remove"]), "sotto audience");
+    refused(2, &audience(&["remove", "--all"]), "cannot be used with");
+    let request = ["credential", "request", "--csip", "https://localhost:9"];
+    refused(2, &request, "--code-file");
+    refused(2, &request[..2], "--csip");
+    let elsewhere = [&request[..], &["other@elsewhere.example"]].concat();
+    refused(2, &elsewhere, "--issuer");
+    // The servers aren't there.
+    let code = ["--code-file", "pass", "--passphrase-file", "pass"];
+    refused(
+        1,
+        &[&request[..], &code].concat(),
+        "check the CSIP's address",
+    );
     refused(
         1,
         &["remove", "--all", "--passphrase-file", "pass"],
