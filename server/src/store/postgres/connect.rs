@@ -54,15 +54,17 @@ pub(super) fn engine(options: &PostgresOptions) -> Result<Engine, PostgresError>
 
 /// Makes the tables, or sees that they are of this version and under this key.
 pub(super) fn migrate(engine: &Engine, keys: &StoreKeys) -> Result<(), StoreError> {
-    let pool = engine.pool.clone();
+    let (pool, patience) = (engine.pool.clone(), engine.patience());
     let newer = engine.wait(async move {
-        match MIGRATIONS.run(&pool).await {
-            Ok(()) => Ok(None),
-            Err(MigrateError::VersionMissing(found)) => Ok(Some(found)),
-            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+        // A handful of statements each, and another server's first.
+        match tokio::time::timeout(10 * patience, MIGRATIONS.run(&pool)).await {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(MigrateError::VersionMissing(found))) => Ok(Some(found)),
+            Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => {
                 Err(error.into())
             }
-            Err(_) => Err(PostgresError::Form),
+            Ok(Err(_)) => Err(PostgresError::Form),
+            Err(_) => Err(PostgresError::Slow),
         }
     })?;
     if let Some(found) = newer {

@@ -64,6 +64,11 @@ impl Engine {
         take.recv().map_err(|_| PostgresError::Ended)?
     }
 
+    /// How long to wait for an answer.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// The right to hold one of the connections that are for views.
     pub(super) fn view_permit(&self) -> Result<OwnedSemaphorePermit, PostgresError> {
         let (views, acquire) = (Arc::clone(&self.views), self.acquire);
