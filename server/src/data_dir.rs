@@ -9,6 +9,7 @@
 //! | `trust.toml` | CSIPs and what each may speak for |
 //! | `senders.toml` | who may look up |
 //! | `store.redb` | credentials and mappings, encrypted |
+//! | `removals.journal` | what was removed, so that no restore publishes it |
 //! | `snapshots/<id>.sotto`, `snapshots/current` | what is published |
 //! | `lock` | held by the command that writes |
 
@@ -28,6 +29,7 @@ use crate::durable::{self, FileError, PRIVATE, PUBLIC};
 use crate::keys::{self, KeyError, KeyKind};
 use crate::senders::{SenderError, Senders};
 use crate::store::embedded::EmbeddedStore;
+use crate::store::journaled::Journaled;
 use crate::store::postgres::PostgresStore;
 use crate::store::{Store, StoreError, StoreKeys};
 use crate::tls::{self, TlsError};
@@ -328,20 +330,44 @@ impl DataDir {
         Ok(Senders::read(&self.senders_path())?)
     }
 
-    /// The store that the configuration names; hold the [`lock`](Self::lock).
+    /// The store that the configuration names, with its removal journal; hold
+    /// the [`lock`](Self::lock).
     ///
     /// # Errors
     /// [`DataDirError::Config`], [`DataDirError::Key`], [`DataDirError::Store`].
-    pub fn store(&self) -> Result<Box<dyn Store>, DataDirError> {
+    pub fn store(&self) -> Result<Journaled<Box<dyn Store>>, DataDirError> {
+        let journal = self.journal_path(&self.config()?);
+        let store = self.unjournalled_store()?;
+        Ok(Journaled::open(store, self.store_keys()?, &journal)?)
+    }
+
+    /// The store alone, for a restore, which heeds journals and adds to none.
+    ///
+    /// # Errors
+    /// As [`DataDir::store`].
+    pub fn unjournalled_store(&self) -> Result<Box<dyn Store>, DataDirError> {
         let config = self.config()?.store;
-        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
-        let keys = StoreKeys::derive(&key);
+        let keys = self.store_keys()?;
         Ok(match config.kind {
             StoreKind::Embedded => Box::new(EmbeddedStore::open(&self.path("store.redb"), keys)?),
             StoreKind::Postgres => {
                 Box::new(PostgresStore::open(&config.postgres(&self.root)?, keys)?)
             }
         })
+    }
+
+    /// The keys that the store is sealed under.
+    ///
+    /// # Errors
+    /// [`DataDirError::Key`].
+    pub fn store_keys(&self) -> Result<StoreKeys, DataDirError> {
+        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
+        Ok(StoreKeys::derive(&key))
+    }
+
+    /// The removal journal.
+    pub fn journal_path(&self, config: &Config) -> PathBuf {
+        self.root.join(&config.store.journal)
     }
 
     /// TLS with the configured certificate.

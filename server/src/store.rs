@@ -6,10 +6,10 @@
 
 pub mod contract;
 pub mod embedded;
+mod error;
+pub mod journaled;
 pub mod postgres;
 mod seal;
-
-use std::path::PathBuf;
 
 use protocol::audience::AudienceHandle;
 use protocol::audit;
@@ -19,6 +19,8 @@ use protocol::precedence::Version;
 use protocol::time::UnixTime;
 use zeroize::Zeroizing;
 
+pub use error::StoreError;
+pub use journaled::JournalError;
 pub use postgres::PostgresError;
 pub use seal::StoreKeys;
 
@@ -144,6 +146,18 @@ pub trait View: Sync {
     /// [`StoreError::Missing`], [`StoreError::Corrupt`].
     fn rows(&self, ids: &[RowId]) -> Result<Vec<Row>, StoreError>;
 
+    /// Rows that are there as they lie in the store, in the order of `ids`.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`].
+    fn sealed_rows(&self, ids: &[RowId]) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The block list as it lies in the store, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn sealed_blocked(&self) -> Result<Vec<(RowId, Vec<u8>)>, StoreError>;
+
     /// The row of an identifier.
     ///
     /// # Errors
@@ -209,6 +223,26 @@ pub trait Update {
     /// # Errors
     /// [`StoreError`].
     fn put(&mut self, csi: &Csi, row: &Row) -> Result<(), StoreError>;
+
+    /// A row as it lies in the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn find_sealed(&mut self, id: &RowId) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Puts a row that was sealed under the store's keys in the place of the one
+    /// of its name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError>;
+
+    /// Puts an entry that was sealed under the store's keys on the block list,
+    /// unless it is there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn block_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError>;
 
     /// An audience record.
     ///
@@ -278,51 +312,6 @@ pub enum Block {
     Lift,
 }
 
-/// Why the store failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process has the store open.
-    #[error("{path} is in use by another process: wait for it to end; a server that runs builds a snapshot by itself, and at once on SIGHUP", path = .path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The store is not of this version.
-    #[error("{path} is a store of version {found}, this program knows {expected}", path = .path.display())]
-    Version {
-        /// The file, or server and database.
-        path: PathBuf,
-        /// What this program writes.
-        expected: u64,
-        /// What the file says.
-        found: u64,
-    },
-    /// The store was written under another key.
-    #[error("{path} does not belong to keys/store.key: restore both from one backup", path = .path.display())]
-    ForeignKey {
-        /// The file, or server and database.
-        path: PathBuf,
-    },
-    /// A row doesn't open or isn't of the accepted form.
-    #[error("the store holds a corrupt row: restore it from a backup")]
-    Corrupt,
-    /// A row that was named is not there.
-    #[error("the store lacks a row that it named")]
-    Missing,
-    /// The embedded engine failed.
-    #[error("store: {0}; nothing of this batch was changed: check the disk's space and health")]
-    Embedded(#[source] Box<redb::Error>),
-    /// PostgreSQL failed before anything was committed.
-    #[error("store: {0}; nothing of this batch was changed, and what is published is served on")]
-    Postgres(#[from] PostgresError),
-    /// The connection broke while a batch was being committed.
-    #[error(
-        "store: {0}; this batch was being committed, and whether it was is unknown: submit it again, which changes nothing if it was"
-    )]
-    Unknown(#[source] PostgresError),
-}
-
 impl<S: Store + ?Sized> Store for Box<S> {
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
         (**self).view()
@@ -389,6 +378,15 @@ impl Marks {
             seq: 0,
         },
     };
+
+    /// The higher of both, each for itself.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            statements: self.statements.max(other.statements),
+            credentials: self.credentials.max(other.credentials),
+        }
+    }
 
     /// Whether the CSIP has ended this assignment.
     pub fn has_released(&self, assignment: u64) -> bool {

@@ -37,6 +37,8 @@ pub struct Store {
     pub acquire_ms: u64,
     /// Milliseconds to wait for an answer.
     pub statement_ms: u64,
+    /// The removal journal, relative to the data directory.
+    pub journal: PathBuf,
 }
 
 /// Which store.
@@ -112,6 +114,7 @@ impl Default for Store {
             connections: 8,
             acquire_ms: 5000,
             statement_ms: 30_000,
+            journal: "removals.journal".into(),
         }
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! - of a row: the four numbers of its marks (u64), then, if it has content,
 //!   `length of identifier (u16) ‖ identifier ‖ salt ‖ bundle`;
-//! - of an entry of the block list: the identifier.
+//! - of an entry of the block list: the identifier;
+//! - of a withdrawal in the removal journal: what [`super::journaled`] says.
 //!
 //! Both keys come from the store's key by HKDF-SHA256.
 
@@ -29,6 +30,7 @@ const MARKS_BYTES: usize = 4 * size_of::<u64>();
 /// Kinds of what is sealed, in its additional data.
 const ROW: u8 = 0;
 const BLOCKED: u8 = 1;
+const WITHDRAWAL: u8 = 2;
 
 /// The store's keys. `Debug` is redacted, wiped when dropped.
 pub struct StoreKeys {
@@ -50,7 +52,7 @@ impl StoreKeys {
     }
 
     /// A value that tells keys apart and nothing else.
-    pub(super) fn check(&self) -> &[u8; 32] {
+    pub(crate) fn check(&self) -> &[u8; 32] {
         &self.check
     }
 
@@ -63,11 +65,11 @@ impl StoreKeys {
         RowId(mac.finalize().into_bytes().into())
     }
 
-    pub(super) fn seal(&self, id: &RowId, row: &Row) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(&self, id: &RowId, row: &Row) -> Result<Vec<u8>, StoreError> {
         self.seal_plain(ROW, id, &encode(row)?)
     }
 
-    pub(super) fn open(&self, id: &RowId, sealed: &[u8]) -> Result<Row, StoreError> {
+    pub(crate) fn open(&self, id: &RowId, sealed: &[u8]) -> Result<Row, StoreError> {
         decode(&self.open_plain(ROW, id, sealed)?).ok_or(StoreError::Corrupt)
     }
 
@@ -75,9 +77,21 @@ impl StoreKeys {
         self.seal_plain(BLOCKED, id, csi.canonical().as_bytes())
     }
 
-    pub(super) fn open_blocked(&self, id: &RowId, sealed: &[u8]) -> Result<Csi, StoreError> {
+    pub(crate) fn open_blocked(&self, id: &RowId, sealed: &[u8]) -> Result<Csi, StoreError> {
         let plain = self.open_plain(BLOCKED, id, sealed)?;
         identifier(&plain).ok_or(StoreError::Corrupt)
+    }
+
+    pub(super) fn seal_withdrawal(&self, id: &RowId, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.seal_plain(WITHDRAWAL, id, plain)
+    }
+
+    pub(super) fn open_withdrawal(
+        &self,
+        id: &RowId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        self.open_plain(WITHDRAWAL, id, sealed)
     }
 
     fn seal_plain(&self, kind: u8, id: &RowId, plain: &[u8]) -> Result<Vec<u8>, StoreError> {

@@ -10,7 +10,7 @@ use super::audience::Audience;
 use super::{AUDIT, BLOCKED, Bytes, IMPORTS, Name, ROWS, engine, view};
 use crate::senders::SenderName;
 use crate::store::{
-    AudienceRow, Block, ImportProgress, Row, SourceId, StoreError, StoreKeys, Update,
+    AudienceRow, Block, ImportProgress, Row, RowId, SourceId, StoreError, StoreKeys, Update,
 };
 
 pub(super) struct EmbeddedUpdate<'a> {
@@ -53,6 +53,23 @@ impl Update for EmbeddedUpdate<'_> {
         self.rows
             .insert(id.as_bytes(), sealed.as_slice())
             .map_err(engine)?;
+        Ok(())
+    }
+
+    fn find_sealed(&mut self, id: &RowId) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed = self.rows.get(id.as_bytes()).map_err(engine)?;
+        Ok(sealed.map(|sealed| sealed.value().to_vec()))
+    }
+
+    fn put_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError> {
+        self.rows.insert(id.as_bytes(), sealed).map_err(engine)?;
+        Ok(())
+    }
+
+    fn block_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError> {
+        if self.blocked.get(id.as_bytes()).map_err(engine)?.is_none() {
+            self.blocked.insert(id.as_bytes(), sealed).map_err(engine)?;
+        }
         Ok(())
     }
 

@@ -50,6 +50,23 @@ impl View for EmbeddedView<'_> {
         Ok(ids)
     }
 
+    fn sealed_rows(&self, ids: &[RowId]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let sealed = |id: &RowId| {
+            let sealed = self.rows.get(id.as_bytes()).map_err(engine)?;
+            Ok(sealed.ok_or(StoreError::Missing)?.value().to_vec())
+        };
+        ids.iter().map(sealed).collect()
+    }
+
+    fn sealed_blocked(&self) -> Result<Vec<(RowId, Vec<u8>)>, StoreError> {
+        let mut blocked = Vec::new();
+        for entry in self.blocked.iter().map_err(engine)? {
+            let (id, sealed) = entry.map_err(engine)?;
+            blocked.push((RowId::from_bytes(*id.value()), sealed.value().to_vec()));
+        }
+        Ok(blocked)
+    }
+
     fn rows(&self, ids: &[RowId]) -> Result<Vec<Row>, StoreError> {
         let row = |id: &RowId| {
             let sealed = self.rows.get(id.as_bytes()).map_err(engine)?;
@@ -85,13 +102,11 @@ impl View for EmbeddedView<'_> {
     }
 
     fn blocked(&self) -> Result<Vec<Csi>, StoreError> {
-        let mut blocked = Vec::new();
-        for entry in self.blocked.iter().map_err(engine)? {
-            let (id, sealed) = entry.map_err(engine)?;
-            let id = RowId::from_bytes(*id.value());
-            blocked.push(self.keys.open_blocked(&id, sealed.value())?);
-        }
-        Ok(blocked)
+        let sealed = self.sealed_blocked()?;
+        sealed
+            .iter()
+            .map(|(id, sealed)| self.keys.open_blocked(id, sealed))
+            .collect()
     }
 
     fn audit_head(&self) -> Result<Head, StoreError> {

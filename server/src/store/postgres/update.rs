@@ -151,6 +151,28 @@ impl Update for PostgresUpdate<'_> {
         Ok(())
     }
 
+    fn find_sealed(&mut self, id: &RowId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.learn(&[*id])?;
+        Ok(self.known.get(id).cloned().flatten())
+    }
+
+    fn put_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError> {
+        self.known.insert(*id, Some(sealed.to_vec()));
+        self.changed.insert(*id);
+        Ok(())
+    }
+
+    fn block_sealed(&mut self, id: &RowId, sealed: &[u8]) -> Result<(), StoreError> {
+        self.session.fetch(
+            sqlx::query(
+                "INSERT INTO sotto.blocked (id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            )
+            .bind(id.as_bytes().to_vec())
+            .bind(sealed.to_vec()),
+        )?;
+        Ok(())
+    }
+
     fn find_audience(
         &mut self,
         handle: &AudienceHandle,

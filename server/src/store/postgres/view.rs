@@ -79,14 +79,28 @@ impl View for PostgresView<'_> {
     }
 
     fn rows(&self, ids: &[RowId]) -> Result<Vec<Row>, StoreError> {
+        let sealed = self.sealed_rows(ids)?;
+        let rows = ids.iter().zip(&sealed);
+        rows.map(|(id, sealed)| self.keys.open(id, sealed))
+            .collect()
+    }
+
+    fn sealed_rows(&self, ids: &[RowId]) -> Result<Vec<Vec<u8>>, StoreError> {
         let wanted: Vec<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
         let statement = sqlx::query("SELECT id, sealed FROM sotto.rows WHERE id = ANY($1)");
-        let found = by_key(&self.fetch(statement.bind(wanted))?, |row| column(row, 1))?;
+        let found: HashMap<_, Vec<u8>> =
+            by_key(&self.fetch(statement.bind(wanted))?, |row| column(row, 1))?;
         ids.iter()
-            .map(|id| {
-                let sealed: &Vec<u8> = found.get(id.as_bytes()).ok_or(StoreError::Missing)?;
-                self.keys.open(id, sealed)
-            })
+            .map(|id| found.get(id.as_bytes()).cloned().ok_or(StoreError::Missing))
+            .collect()
+    }
+
+    fn sealed_blocked(&self) -> Result<Vec<(RowId, Vec<u8>)>, StoreError> {
+        let rows = self.fetch(sqlx::query(
+            "SELECT id, sealed FROM sotto.blocked ORDER BY id",
+        ))?;
+        rows.iter()
+            .map(|row| Ok((RowId::from_bytes(key(row)?), column(row, 1)?)))
             .collect()
     }
 
@@ -122,15 +136,10 @@ impl View for PostgresView<'_> {
     }
 
     fn blocked(&self) -> Result<Vec<Csi>, StoreError> {
-        let rows = self.fetch(sqlx::query(
-            "SELECT id, sealed FROM sotto.blocked ORDER BY id",
-        ))?;
-        rows.iter()
-            .map(|row| {
-                let sealed: Vec<u8> = column(row, 1)?;
-                self.keys
-                    .open_blocked(&RowId::from_bytes(key(row)?), &sealed)
-            })
+        let sealed = self.sealed_blocked()?;
+        sealed
+            .iter()
+            .map(|(id, sealed)| self.keys.open_blocked(id, sealed))
             .collect()
     }
 
