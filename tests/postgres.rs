@@ -1,5 +1,7 @@
 //! The store in a PostgreSQL database, on a real server.
 
+#[path = "postgres/backup.rs"]
+mod backup;
 #[path = "postgres/outage.rs"]
 mod outage;
 #[path = "postgres/relay.rs"]
@@ -7,6 +9,8 @@ mod relay;
 #[path = "postgres/tls.rs"]
 mod tls;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -16,7 +20,9 @@ use anyhow::Result;
 use protocol::audit::{Action, Head, object_digest};
 use protocol::csi::Csi;
 use protocol::time::UnixTime;
+use server::data_dir::{DataDir, InitOptions};
 use server::store::contract::{self, Bench};
+use server::store::journaled;
 use server::store::postgres::{PostgresOptions, PostgresStore};
 use server::store::{Marks, Row, Store, StoreError, StoreKeys, Update};
 use tests::postgres::Cluster;
@@ -174,6 +180,33 @@ fn a_server_that_may_lose_what_it_acknowledged_is_refused() -> Result<()> {
     cluster.sql("postgres", "SELECT pg_reload_conf()")?;
     let error = open(cluster.url("postgres")).expect_err("fsync is off");
     assert!(error.to_string().contains("fsync = off"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_data_directory_names_its_database() -> Result<()> {
+    let cluster = Cluster::start(None)?;
+    let root = tempfile::tempdir()?;
+    let data = DataDir::init(&root.path().join("data"), &InitOptions::default())?;
+    let (config, url) = (
+        data.root().join("config.toml"),
+        data.root().join("store.url"),
+    );
+    let text = fs::read_to_string(&config)?
+        .replace("kind = \"embedded\"", "kind = \"postgres\"")
+        .replace("url_file = \"\"", "url_file = \"store.url\"");
+    fs::write(&config, text)?;
+    fs::write(&url, cluster.url("postgres"))?;
+    fs::set_permissions(&url, Permissions::from_mode(0o600))?;
+    data.store()?.update(&mut |update| count(update, 0))?;
+    assert_eq!(counted(&data.unjournalled_store()?, 0)?.0, 1);
+    assert_eq!(
+        cluster.sql("postgres", "SELECT count(*) FROM sotto.rows")?,
+        "1"
+    );
+    assert!(!data.root().join("store.redb").exists());
+    let journal = data.journal_path(&data.config()?);
+    assert_eq!(journaled::read(&journal)?.len(), 1);
     Ok(())
 }
 

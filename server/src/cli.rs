@@ -1,5 +1,6 @@
 //! The command line of `sotto-server`.
 
+mod backup;
 mod block;
 mod import;
 mod init;
@@ -53,6 +54,15 @@ enum Command {
     /// Withhold records, for all to see.
     #[command(subcommand)]
     Block(block::BlockCommand),
+    /// Write a backup of the store.
+    ///
+    /// It is sealed under keys/store.key and of no use without: keep that
+    /// elsewhere. A server may run meanwhile unless the store is the embedded one.
+    Backup(backup::BackupArgs),
+    /// Restore a backup into the store, without what was removed since.
+    ///
+    /// Needs the removal journal of every server that wrote to the store.
+    Restore(backup::RestoreArgs),
     /// Build and inspect what is published.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
@@ -91,6 +101,8 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Sender(command) => sender::run(&DataDir::open(&cli.data)?, command),
         Command::Import(args) => import::run(&DataDir::open(&cli.data)?, args),
         Command::Block(command) => block::run(&DataDir::open(&cli.data)?, command),
+        Command::Backup(args) => backup::backup(&DataDir::open(&cli.data)?, args),
+        Command::Restore(args) => backup::restore(&DataDir::open(&cli.data)?, args),
         Command::Snapshot(command) => snapshot::run(&DataDir::open(&cli.data)?, command),
         Command::Serve(args) => serve::run(&DataDir::open(&cli.data)?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`config`], [`senders`], [`durable`] |
 //! | the truth: rows, encrypted | [`store`] |
+//! | backups, and restores that publish nothing that was removed | [`backup`] |
 //! | what is accepted, and what it does to the truth | [`accept`] |
 //! | submissions that share commits | [`writer`] |
 //! | from a file of credentials and mappings into the store | [`import`] |
@@ -16,6 +17,7 @@
 //! The binary `sotto-server` is [`cli`].
 
 pub mod accept;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod data_dir;

@@ -173,3 +173,22 @@ fn serving_starts_says_where_and_ends_on_sigterm() {
     );
     assert!(server.0.wait().unwrap().success());
 }
+
+#[test]
+fn a_backup_is_restored_with_its_journal() {
+    let operator = Operator::new();
+    operator.prepare(false);
+    operator.succeeds(&["import", "sample.jsonl"]);
+    let made = operator.succeeds(&["backup", "backup"]);
+    assert!(made.starts_with("40 rows"), "{made}");
+    let data = operator.path("sotto-data");
+    std::fs::remove_file(data.join("store.redb")).unwrap();
+    std::fs::rename(data.join("removals.journal"), operator.path("journal")).unwrap();
+    let refusal = operator.fails(&["restore", "backup"]);
+    assert!(refusal.contains("--withhold"), "{refusal}");
+    let missing = operator.fails(&["restore", "nothing"]);
+    assert!(missing.contains("nothing"), "{missing}");
+    let restored = operator.succeeds(&["restore", "backup", "--journal", "journal"]);
+    assert!(restored.starts_with("40 rows"), "{restored}");
+    operator.succeeds(&["snapshot", "build"]);
+}
