@@ -4,6 +4,8 @@
 //! that arrive while one commits share the next. A submission is answered after
 //! the commit that holds it, never before.
 
+pub mod contention;
+
 use std::sync::Arc;
 use std::thread;
 
@@ -148,3 +150,6 @@ fn write(
     }
     Ok(results)
 }
+
+#[cfg(test)]
+mod tests;

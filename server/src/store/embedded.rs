@@ -155,7 +155,7 @@ impl std::fmt::Debug for EmbeddedStore {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::contract::{self, Bench};
 
@@ -180,9 +180,13 @@ mod tests {
         }
     }
 
+    pub(crate) fn fresh() -> Box<dyn Bench> {
+        Box::new(InDirectory(tempfile::tempdir().unwrap()))
+    }
+
     #[test]
     fn keeps_the_contract() {
-        contract::check(&|| Box::new(InDirectory(tempfile::tempdir().unwrap())));
+        contract::check(&fresh);
     }
 
     #[test]
