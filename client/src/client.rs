@@ -233,8 +233,8 @@ fn answer(
         .collect()
 }
 
-/// The results of one identifier's slots. Whatever became of a dummy is
-/// dropped; a failure of any other slot is one of the whole lookup.
+/// The results of one identifier's slots. What a dummy's record says is dropped;
+/// a failure of any slot is one of the whole lookup.
 fn gather(
     question: &Question,
     lookups: Vec<Result<Lookup, ClientError>>,
@@ -245,10 +245,12 @@ fn gather(
         match slot {
             Slot::Public => public = lookup,
             Slot::Audience(audience) => {
+                // A dummy that fails fails the lookup as well: what a sender
+                // then does must not tell the one from the other.
+                let lookup = lookup?;
                 let Some(label) = &audience.label else {
                     continue;
                 };
-                let lookup = lookup?;
                 if lookup != Lookup::NoMapping {
                     let label = label.clone();
                     audiences.push(AudienceFound { label, lookup });

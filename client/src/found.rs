@@ -20,7 +20,9 @@ pub struct Found {
 }
 
 impl Found {
-    /// All mappings, for [`resolve`](protocol::resolve::resolve).
+    /// All mappings of the newest assignment that was found, for
+    /// [`resolve`](protocol::resolve::resolve). A former holder's record for an
+    /// audience may still be there after the identifier went to somebody else.
     pub fn candidates(&self) -> Vec<Candidate<'_>> {
         let public = self.public.mappings().iter().map(Candidate::from);
         let audiences = self.audiences.iter().flat_map(|audience| {
@@ -28,7 +30,11 @@ impl Found {
             let mappings = audience.lookup.mappings().iter();
             mappings.map(move |mapping| Candidate { mapping, source })
         });
-        public.chain(audiences).collect()
+        let mut candidates: Vec<Candidate<'_>> = public.chain(audiences).collect();
+        let assignment = |candidate: &Candidate<'_>| candidate.mapping.assignment;
+        let newest = candidates.iter().map(assignment).max();
+        candidates.retain(|candidate| Some(assignment(candidate)) == newest);
+        candidates
     }
 }
 

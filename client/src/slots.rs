@@ -7,6 +7,7 @@
 
 use protocol::audience::{AudienceHandle, AudienceLabel, AudienceSecret};
 use protocol::csi::Csi;
+use protocol::mapping::Readers;
 use protocol::oprf::{BATCH_MAX, OprfInput};
 use rand::CryptoRng;
 
@@ -128,6 +129,14 @@ impl Question {
 }
 
 impl Slot {
+    /// Whom its mappings must be signed for.
+    pub(crate) const fn readers(&self) -> Readers<'_> {
+        match self {
+            Self::Public => Readers::Everyone,
+            Self::Audience(audience) => Readers::Audience(&audience.handle),
+        }
+    }
+
     fn audience(csi: &Csi, secret: AudienceSecret, label: Option<AudienceLabel>) -> Self {
         Self::Audience(AudienceSlot {
             handle: AudienceHandle::derive(csi, &secret),

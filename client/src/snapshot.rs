@@ -8,7 +8,7 @@ use pir_core::hint::Hint;
 use pir_core::params::{ParameterSet, Params, Widths};
 use protocol::audience::AudienceCiphertext;
 use protocol::bucket::{Bucket, BucketError, BucketLayout};
-use protocol::bundle::{Bundle, evaluate};
+use protocol::bundle::{Bundle, evaluate_for};
 use protocol::cose::VerifyingKey;
 use protocol::csi::Csi;
 use protocol::derivation::Locator;
@@ -181,7 +181,8 @@ impl SnapshotView {
         match self.bundle(slot, output, column) {
             // A record that is there is believed for its signatures.
             Ok(None) if self.blocked.contains(&output.locator().tag) => Lookup::Blocked,
-            Ok(bundle) => evaluate(bundle.as_ref(), csi, trust, now),
+            Ok(None) => Lookup::NoMapping,
+            Ok(Some(bundle)) => evaluate_for(&bundle, csi, trust, now, slot.readers()),
             Err(why) => Lookup::Unverifiable(why),
         }
     }

@@ -109,6 +109,9 @@ pub enum AudienceError {
     /// The bundle to be sealed is another identifier's.
     #[error("the bundle is for another identifier than the audience record")]
     SubjectMismatch,
+    /// A mapping of the bundle is not signed by the holder for this audience.
+    #[error("a mapping is not signed for this audience")]
+    OtherReaders,
     /// The ciphertext was altered, or sealed with another secret or for
     /// another handle.
     #[error("the audience content does not open")]

@@ -8,7 +8,7 @@ mod evaluate;
 
 use std::fmt;
 
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_for};
 
 use crate::cbor::{self, CborError, Value};
 use crate::credential::{CredentialError, SignedCredential};

@@ -11,6 +11,7 @@ mod key;
 mod sign1;
 
 pub use key::{Algorithm, KeyId, SigningKey, VerifyingKey};
+pub(crate) use sign1::sign1_bound;
 pub use sign1::{Sign1, sign1};
 
 use crate::cbor::CborError;

@@ -19,15 +19,18 @@
 
 mod claims;
 mod entry;
+mod readers;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub use readers::Readers;
+
 pub use entry::{Entry, EntryError, MAX_TAGS, MspDomain, Preference, Tag};
 
 use crate::cbor::CborError;
-use crate::cose::{ContentType, CoseError, Sign1, SigningKey, sign1};
+use crate::cose::{ContentType, CoseError, Sign1, SigningKey, sign1_bound};
 use crate::credential::Credential;
 use crate::csi::{Csi, CsiError};
 use crate::precedence::{Revision, Version};
@@ -146,8 +149,21 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] if it breaks a rule of form or size.
     pub fn sign(&self, key: &SigningKey) -> Result<SignedMapping, MappingError> {
+        self.sign_for(key, Readers::Everyone)
+    }
+
+    /// As [`sign`](Self::sign), for these readers alone.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    pub fn sign_for(
+        &self,
+        key: &SigningKey,
+        readers: Readers<'_>,
+    ) -> Result<SignedMapping, MappingError> {
         self.check()?;
-        SignedMapping::from_bytes(&sign1(key, ContentType::Mapping, &self.to_payload()?))
+        let (payload, aad) = (self.to_payload()?, readers.external_aad());
+        SignedMapping::from_bytes(&sign1_bound(key, ContentType::Mapping, &payload, &aad))
     }
 
     /// Its place in the history of the CSI.
@@ -259,7 +275,21 @@ impl SignedMapping {
     /// # Errors
     /// [`MappingError::Cose`], [`MappingError::SubjectMismatch`].
     pub fn authenticate(&self, credential: &Credential) -> Result<&Mapping, MappingError> {
-        self.object.verify(&credential.holder)?;
+        self.authenticate_for(credential, Readers::Everyone)
+    }
+
+    /// As [`authenticate`](Self::authenticate), if it was signed for these
+    /// readers.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub fn authenticate_for(
+        &self,
+        credential: &Credential,
+        readers: Readers<'_>,
+    ) -> Result<&Mapping, MappingError> {
+        self.object
+            .verify_bound(&credential.holder, &readers.external_aad())?;
         if self.mapping.subject != credential.subject {
             return Err(MappingError::SubjectMismatch);
         }

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 pub use audience::{AudienceLimits, published_audience};
 pub use holdings::holdings;
 pub use journal::Journal;
+pub use merge::effective;
 pub use refusal::Refusal;
 pub use verify::{Submission, Verifier};
 
@@ -61,10 +62,10 @@ pub fn apply(
             let held = Held::read(update.find(csi)?)?;
             (csi, merge::merge(held, bundle, now))
         }
-        Statement::Removal(request) => {
+        Statement::Removal(request, standing) => {
             let csi = &request.removal.unverified().subject;
             let held = Held::read(update.find(csi)?)?;
-            (csi, removal::remove(held, request, now))
+            (csi, removal::remove(held, request, *standing))
         }
         Statement::Release(release) => {
             let csi = &release.unverified().subject;

@@ -44,6 +44,13 @@ use crate::writer::Writer;
 /// Request bodies in memory at a time: of a quarter of a megabyte at most.
 const BODIES_MAX: usize = 256;
 
+/// Bodies of submissions in memory at a time: of 16 KiB at most.
+const SUBMISSIONS_MAX: usize = 256;
+
+/// Submissions that are verified, and reads of the store, at a time: a thread of
+/// the blocking pool each, a few of its 512.
+const VERIFICATIONS_MAX: usize = 64;
+
 /// What every request may use.
 pub struct AppState {
     /// What is served; nothing before the first build.
@@ -62,8 +69,12 @@ pub struct AppState {
     ready: AtomicBool,
     body_timeout: Duration,
     bodies: Semaphore,
-    /// One permit a core: OPRF evaluations and signatures take long.
-    evaluations: Semaphore,
+    /// Places for the bodies of recipients and CSIPs, who need no account.
+    submissions: Semaphore,
+    /// One permit a core: OPRF evaluations take long.
+    evaluations: Arc<Semaphore>,
+    /// For signatures of submissions, and for reading the store.
+    verifications: Arc<Semaphore>,
 }
 
 /// What a service is made of.
@@ -170,7 +181,9 @@ impl AppState {
             ready: AtomicBool::new(true),
             body_timeout: parts.body_timeout,
             bodies: Semaphore::new(BODIES_MAX),
-            evaluations: Semaphore::new(cores),
+            submissions: Semaphore::new(SUBMISSIONS_MAX),
+            evaluations: Arc::new(Semaphore::new(cores)),
+            verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
         };
         if let Some(snapshot) = parts.snapshot {
             state.replace_snapshot(snapshot)?;

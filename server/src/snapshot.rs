@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use pir_core::Backend;
 use pir_core::database::DatabaseView;
 use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
@@ -41,7 +42,8 @@ pub struct Snapshot {
     facts: Facts,
     params: Params,
     backend: Backend,
-    hint: Range<usize>,
+    /// A copy of its own, for those who fetch it: they may outlast the snapshot.
+    hint: Bytes,
     database: Range<usize>,
     packing: Range<usize>,
     /// Of the pass that runs; there is one at a time.
@@ -207,8 +209,8 @@ impl Snapshot {
         let view = DatabaseView::new(&params, database)?;
         Server::new(view, packing(section(Section::Packing))?)?;
         let facts = serde_json::from_slice(section(Section::Facts)).map_err(|_| Fault::Facts)?;
-        let (hint, database, packing) = (
-            sections.range(Section::Hint),
+        let hint = Bytes::copy_from_slice(hint);
+        let (database, packing) = (
             sections.range(Section::Database),
             sections.range(Section::Packing),
         );
@@ -253,8 +255,13 @@ impl Snapshot {
     }
 
     /// Its hint as it is published.
+    pub fn shared_hint(&self) -> Bytes {
+        self.hint.clone()
+    }
+
+    /// The same, borrowed.
     pub fn hint(&self) -> &[u8] {
-        &self.file.bytes()[self.hint.clone()]
+        &self.hint
     }
 
     /// The database, as [`pir_core::database`] lays it out.

@@ -109,7 +109,14 @@ fn run(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let now = clock();
-        let written = write(store, limits, &batch, now);
+        let written = match write(store, limits, &batch, now) {
+            // One row that can't be read must not fail everybody's submission.
+            Err(StoreError::Corrupt) if batch.len() > 1 => Ok(batch
+                .iter()
+                .map(|job| write_alone(store, limits, job, now))
+                .collect()),
+            written => written,
+        };
         if let Err(error) = &written {
             tracing::error!(%error, submissions = batch.len(), "the store failed");
         }
@@ -118,6 +125,21 @@ fn run(
             let result = results.next().unwrap_or(Err(WriteError::Store));
             // Whoever no longer waits has submitted all the same.
             let _ = job.reply.send(result);
+        }
+    }
+}
+
+fn write_alone(
+    store: &dyn Store,
+    limits: &AudienceLimits,
+    job: &Job,
+    now: UnixTime,
+) -> Result<Written, WriteError> {
+    match write(store, limits, std::slice::from_ref(job), now) {
+        Ok(mut results) => results.pop().unwrap_or(Err(WriteError::Store)),
+        Err(error) => {
+            tracing::error!(%error, "the store failed");
+            Err(WriteError::Store)
         }
     }
 }

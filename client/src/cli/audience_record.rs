@@ -7,11 +7,11 @@ use anyhow::anyhow;
 use client::Membership;
 use client::recipient::{Draft, now_millis};
 use protocol::audience::{
-    AudienceError, AudienceLabel, LabelError, MAX_VALIDITY_SECS, SignedAudienceRecord, Term,
-    removal_record, seal_record,
+    AudienceError, AudienceHandle, AudienceLabel, LabelError, MAX_VALIDITY_SECS,
+    SignedAudienceRecord, Term, removal_record, seal_record,
 };
 use protocol::bundle::Bundle;
-use protocol::mapping::MappingId;
+use protocol::mapping::{MappingId, Readers};
 use protocol::precedence::Version;
 use protocol::time::UnixTime;
 
@@ -46,8 +46,9 @@ pub(super) async fn publish(
     if !confirmed(&mapping, credential, yes)? {
         return Ok(Outcome::Incomplete);
     }
+    let handle = AudienceHandle::derive(subject, &membership.secret);
     let signed = mapping
-        .sign(&holder.key)
+        .sign_for(&holder.key, Readers::Audience(&handle))
         .map_err(|error| Failure::Usage(anyhow!(error)))?;
     let bundle = Bundle::new(holder.credential.clone(), vec![signed])
         .map_err(|error| Failure::Run(anyhow!(error)))?;
@@ -55,7 +56,9 @@ pub(super) async fn publish(
     let term = Term {
         seq,
         issued_at: now,
-        expires: mapping.expires.min(latest),
+        // As late as can be: no later record may expire before this one. Until
+        // when the mapping holds, it says itself.
+        expires: latest,
     };
     let secret = &membership.secret;
     let record = seal_record(

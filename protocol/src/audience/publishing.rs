@@ -9,6 +9,7 @@ use super::{
 use crate::bundle::Bundle;
 use crate::cose::SigningKey;
 use crate::csi::Csi;
+use crate::mapping::{Readers, SignedMapping};
 use crate::time::UnixTime;
 
 const WRITE_KEY_PURPOSE: &[u8] = b"sotto/v1/audience/write-key";
@@ -29,10 +30,12 @@ pub struct Term {
 /// sealed afresh, signed by the handle's [`write_key`].
 ///
 /// The bundle is the recipient's credential with the mappings meant for this
-/// audience, signed by `identity` as for a public one.
+/// audience, signed by `identity` for its [`Readers`] alone: a member who passes
+/// them on can't publish them for all.
 ///
 /// # Errors
 /// [`AudienceError::SubjectMismatch`] if the bundle is for another CSI,
+/// [`AudienceError::OtherReaders`] if a mapping is not signed for this audience,
 /// [`AudienceError::ContentTooLong`], [`AudienceError::Validity`].
 pub fn seal_record<R: CryptoRng + ?Sized>(
     identity: &SigningKey,
@@ -46,6 +49,11 @@ pub fn seal_record<R: CryptoRng + ?Sized>(
         return Err(AudienceError::SubjectMismatch);
     }
     let handle = AudienceHandle::derive(csi, secret);
+    let (credential, readers) = (bundle.credential().unverified(), Readers::Audience(&handle));
+    let signed = |mapping: &SignedMapping| mapping.authenticate_for(credential, readers).is_ok();
+    if !bundle.mappings().iter().all(signed) {
+        return Err(AudienceError::OtherReaders);
+    }
     let ciphertext = AudienceCiphertext::seal(secret, &handle, bundle.encode(), rng)?;
     sign(identity, handle, term, AudienceContent::Sealed(ciphertext))
 }
@@ -120,11 +128,37 @@ mod tests {
     }
 
     fn bundle(mappings: u8) -> Bundle {
+        let handle = AudienceHandle::derive(&csi(), &secret());
         let mappings = (0..mappings).map(|id| {
             let tagged = Mapping::example(id, 7, &["a.example", "b.example", "c.example"]);
-            tagged.sign(&holder()).unwrap()
+            tagged
+                .sign_for(&holder(), Readers::Audience(&handle))
+                .unwrap()
         });
         Bundle::new(example().issue(&csip()).unwrap(), mappings.collect()).unwrap()
+    }
+
+    #[test]
+    fn what_an_audience_is_told_can_not_be_published_for_all() {
+        let for_all = Mapping::example(1, 7, &["a.example"])
+            .sign(&holder())
+            .unwrap();
+        let credential = example().issue(&csip()).unwrap();
+        let refused = Bundle::new(credential, vec![for_all]).unwrap();
+        assert_eq!(
+            seal(&csi(), &refused).map(drop),
+            Err(AudienceError::OtherReaders)
+        );
+        let told = bundle(1);
+        let [mapping] = told.mappings() else {
+            panic!("one mapping");
+        };
+        let readers = AudienceHandle::derive(&csi(), &secret());
+        let others = AudienceHandle::derive(&csi(), &AudienceSecret::from_bytes([9; 32]));
+        let by = |readers| mapping.authenticate_for(&example(), readers).is_ok();
+        assert!(by(Readers::Audience(&readers)));
+        assert!(!by(Readers::Everyone) && !by(Readers::Audience(&others)));
+        assert!(mapping.verify(&example(), ISSUED).is_err());
     }
 
     fn seal(csi: &Csi, bundle: &Bundle) -> Result<SignedAudienceRecord, AudienceError> {

@@ -3,7 +3,7 @@
 use super::Bundle;
 use crate::csi::Csi;
 use crate::lookup::{Lookup, Unverifiable};
-use crate::mapping::{Mapping, SignedMapping};
+use crate::mapping::{Mapping, Readers, SignedMapping};
 use crate::precedence::{Precedence, compare, delists};
 use crate::time::UnixTime;
 use crate::trust::TrustList;
@@ -28,7 +28,18 @@ pub fn evaluate(bundle: Option<&Bundle>, csi: &Csi, trust: &TrustList, now: Unix
     let Some(bundle) = bundle else {
         return Lookup::NoMapping;
     };
-    let live = match live(bundle, csi, trust, now) {
+    evaluate_for(bundle, csi, trust, now, Readers::Everyone)
+}
+
+/// As [`evaluate`], of a record that was signed for these readers.
+pub fn evaluate_for(
+    bundle: &Bundle,
+    csi: &Csi,
+    trust: &TrustList,
+    now: UnixTime,
+    readers: Readers<'_>,
+) -> Lookup {
+    let live = match live(bundle, csi, trust, now, readers) {
         Ok(live) => live,
         Err(why) => return Lookup::Unverifiable(why),
     };
@@ -53,6 +64,7 @@ fn live<'a>(
     csi: &Csi,
     trust: &TrustList,
     now: UnixTime,
+    readers: Readers<'_>,
 ) -> Result<Vec<&'a Mapping>, Unverifiable> {
     let credential = bundle.credential.verify(trust, now)?;
     if credential.subject != *csi {
@@ -60,7 +72,7 @@ fn live<'a>(
     }
     let mut effective = Vec::with_capacity(bundle.mappings.len());
     for signed in &bundle.mappings {
-        let mapping = signed.authenticate(&credential)?;
+        let mapping = signed.authenticate_for(&credential, readers)?;
         if mapping.assignment > credential.assignment {
             return Err(Unverifiable::MappingAssignment);
         }

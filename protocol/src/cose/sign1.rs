@@ -16,6 +16,16 @@ use crate::cbor::{self, Value};
 /// Signs `payload` as an object of kind `content_type`: the encoded
 /// COSE_Sign1.
 pub fn sign1(key: &SigningKey, content_type: ContentType, payload: &[u8]) -> Vec<u8> {
+    sign1_bound(key, content_type, payload, EXTERNAL_AAD)
+}
+
+/// As [`sign1`], with another external AAD under the signature.
+pub(crate) fn sign1_bound(
+    key: &SigningKey,
+    content_type: ContentType,
+    payload: &[u8],
+    external_aad: &[u8],
+) -> Vec<u8> {
     let verifying_key = key.verifying_key();
     let protected = HeaderBuilder::new()
         .algorithm(verifying_key.algorithm().registered())
@@ -25,7 +35,7 @@ pub fn sign1(key: &SigningKey, content_type: ContentType, payload: &[u8]) -> Vec
     let signed = CoseSign1Builder::new()
         .protected(protected)
         .payload(payload.to_vec())
-        .create_signature(EXTERNAL_AAD, |message| key.sign(message))
+        .create_signature(external_aad, |message| key.sign(message))
         .build();
     // Cannot fail: the header labels are distinct and every part is a plain
     // integer, text or byte string.
@@ -84,13 +94,23 @@ impl Sign1 {
     /// (strictly: for EdDSA RFC 8032 §5.1.7 without small-order components, for
     /// ES256 as 64 bytes with the smaller s).
     pub fn verify(&self, key: &VerifyingKey) -> Result<&[u8], CoseError> {
+        self.verify_bound(key, EXTERNAL_AAD)
+    }
+
+    /// As [`verify`](Self::verify), for a signature that covers another external
+    /// AAD.
+    pub(crate) fn verify_bound(
+        &self,
+        key: &VerifyingKey,
+        external_aad: &[u8],
+    ) -> Result<&[u8], CoseError> {
         if self.key_id != key.key_id() {
             return Err(CoseError::WrongKey);
         }
         if self.algorithm != key.algorithm() {
             return Err(CoseError::WrongAlgorithm);
         }
-        let message = self.cose.tbs_detached_data(&self.payload, EXTERNAL_AAD);
+        let message = self.cose.tbs_detached_data(&self.payload, external_aad);
         key.verify(&message, &self.cose.signature)?;
         Ok(&self.payload)
     }

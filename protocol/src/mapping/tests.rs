@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cbor::{self, Value};
+use crate::cose::sign1;
 use crate::credential::tests::{ISSUED, SUBJECT, example as credential, holder, stranger};
 
 const DAY: u64 = 86_400;

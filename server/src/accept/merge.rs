@@ -4,7 +4,7 @@ use protocol::audit::Action;
 use protocol::bundle::Bundle;
 use protocol::credential::SignedCredential;
 use protocol::mapping::SignedMapping;
-use protocol::precedence::{Precedence, compare, delists};
+use protocol::precedence::{Precedence, Version, compare, delists};
 use protocol::time::UnixTime;
 
 use super::{Held, Next, Outcome, Refusal};
@@ -15,7 +15,8 @@ use crate::store::Marks;
 /// 1. No credential of a released assignment, and none older than the newest
 ///    known one, unless for the same key and assignment.
 /// 2. A newer credential for another key or assignment takes the place of
-///    everything that stood on the one before.
+///    everything that stood on the one before, which raises the mark to its
+///    highest version.
 /// 3. A mapping that is held already changes nothing. Any other must be above
 ///    the row's mark, newer than the held one of its id, and not de-listed.
 /// 4. Mappings that another one in effect has replaced or de-listed go, and so
@@ -26,7 +27,11 @@ pub(super) fn merge(held: Held, incoming: &Bundle, now: UnixTime) -> Result<Next
     if held.marks.has_released(claims.assignment) {
         return Err(Refusal::Released);
     }
-    let (credential, kept) = choose(&held, incoming)?;
+    let Standing {
+        credential,
+        kept,
+        dropped,
+    } = choose(&held, incoming.credential())?;
     let mut mappings = kept.clone();
     let mut actions = Vec::new();
     let is_new = held
@@ -47,7 +52,7 @@ pub(super) fn merge(held: Held, incoming: &Bundle, now: UnixTime) -> Result<Next
     }
     let mut marks = Marks {
         credentials: held.marks.credentials.max(credential.revision().version),
-        ..held.marks
+        statements: held.marks.statements.max(dropped),
     };
     let in_effect = effective(&mappings, now);
     let goes = |mapping: &SignedMapping| {
@@ -80,37 +85,55 @@ pub(super) fn merge(held: Held, incoming: &Bundle, now: UnixTime) -> Result<Next
     })
 }
 
-/// The credential that counts, and the held mappings that stand on it.
-fn choose<'a>(
+/// What a row stands on once a credential has come in.
+pub(super) struct Standing<'a> {
+    /// The credential that counts.
+    pub(super) credential: &'a SignedCredential,
+    /// The held mappings that stand on it.
+    pub(super) kept: Vec<SignedMapping>,
+    /// The highest version of those that don't: another key's, or another
+    /// holder's. They must not come back, should that key.
+    pub(super) dropped: Version,
+}
+
+/// Compares a verified credential with the row's newest.
+///
+/// # Errors
+/// [`Refusal::OlderCredential`], [`Refusal::CredentialEquivocation`].
+pub(super) fn choose<'a>(
     held: &'a Held,
-    incoming: &'a Bundle,
-) -> Result<(&'a SignedCredential, Vec<SignedMapping>), Refusal> {
-    let Some(bundle) = &held.bundle else {
-        if incoming.credential().revision().version < held.marks.credentials {
-            return Err(Refusal::OlderCredential);
-        }
-        return Ok((incoming.credential(), Vec::new()));
+    incoming: &'a SignedCredential,
+) -> Result<Standing<'a>, Refusal> {
+    let takes_over = |dropped| Standing {
+        credential: incoming,
+        kept: Vec::new(),
+        dropped,
     };
-    let (old, new) = (
-        bundle.credential().unverified(),
-        incoming.credential().unverified(),
-    );
+    let older_than_known = incoming.revision().version < held.marks.credentials;
+    let Some(bundle) = &held.bundle else {
+        return if older_than_known {
+            Err(Refusal::OlderCredential)
+        } else {
+            Ok(takes_over(Marks::NONE.statements))
+        };
+    };
+    let (old, new) = (bundle.credential().unverified(), incoming.unverified());
     let same_holder = old.assignment == new.assignment && old.holder == new.holder;
-    match compare(
-        incoming.credential().revision(),
-        bundle.credential().revision(),
-    ) {
+    let stays = |credential| Standing {
+        credential,
+        kept: bundle.mappings().to_vec(),
+        dropped: Marks::NONE.statements,
+    };
+    match compare(incoming.revision(), bundle.credential().revision()) {
+        Precedence::Newer if same_holder => Ok(stays(incoming)),
+        Precedence::Newer if older_than_known => Err(Refusal::OlderCredential),
         Precedence::Newer => {
-            let mappings = if same_holder {
-                bundle.mappings().to_vec()
-            } else {
-                Vec::new()
-            };
-            Ok((incoming.credential(), mappings))
+            let versions = bundle.mappings().iter().map(|m| m.unverified().version());
+            Ok(takes_over(versions.max().unwrap_or(Marks::NONE.statements)))
         }
-        Precedence::Replay => Ok((bundle.credential(), bundle.mappings().to_vec())),
+        Precedence::Replay => Ok(stays(bundle.credential())),
         // An older credential of the same key carries its mappings just as well.
-        Precedence::Older if same_holder => Ok((bundle.credential(), bundle.mappings().to_vec())),
+        Precedence::Older if same_holder => Ok(stays(bundle.credential())),
         Precedence::Older => Err(Refusal::OlderCredential),
         Precedence::Equivocation => Err(Refusal::CredentialEquivocation),
     }
@@ -134,7 +157,7 @@ fn is_known(kept: &[SignedMapping], new: &SignedMapping) -> Result<bool, Refusal
 }
 
 /// Without those that another one, in effect by now, has replaced or de-listed.
-fn effective(mappings: &[SignedMapping], now: UnixTime) -> Vec<SignedMapping> {
+pub fn effective(mappings: &[SignedMapping], now: UnixTime) -> Vec<SignedMapping> {
     let replaced = |mapping: &SignedMapping| {
         let mapping = mapping.unverified();
         mappings.iter().map(SignedMapping::unverified).any(|other| {

@@ -61,10 +61,12 @@ pub enum Refusal {
     /// An inquiry.
     #[error(transparent)]
     Inquiry(#[from] InquiryError),
-    /// A statement with the last possible `seq`, which stands for the release of
-    /// its assignment.
-    #[error("seq {max} stands for the release of an assignment: choose a lower one", max = u64::MAX)]
-    LastSeq,
+    /// A `seq` too far ahead of the time in milliseconds.
+    #[error("seq is above {most}: count in milliseconds since 1970, or choose a lower one")]
+    SeqAhead {
+        /// The highest that is taken now.
+        most: u64,
+    },
     /// The CSIP has said that the assignment of the credential has ended.
     #[error("the CSIP has released this assignment of the identifier: ask it for a new credential")]
     Released,

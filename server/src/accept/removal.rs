@@ -2,58 +2,68 @@
 
 use protocol::audit::Action;
 use protocol::bundle::Bundle;
+use protocol::credential::CredentialError;
 use protocol::mapping::SignedMapping;
 use protocol::precedence::Version;
 use protocol::removal::SignedRelease;
-use protocol::time::UnixTime;
 use protocol::wire::RemovalRequest;
 
+use super::merge::{Standing, choose};
 use super::{Held, Next, Outcome, Refusal};
 use crate::store::Marks;
 
-/// Takes away what the recipient removes.
-pub(super) fn remove(held: Held, request: &RemovalRequest, now: UnixTime) -> Result<Next, Refusal> {
+/// Takes away what the recipient removes. A newer credential for another key or
+/// assignment takes over as in a publication: what stood on the one before goes.
+pub(super) fn remove(
+    held: Held,
+    request: &RemovalRequest,
+    standing: Result<(), CredentialError>,
+) -> Result<Next, Refusal> {
     let credential = &request.credential;
     let removal = request.removal.unverified();
-    if held.marks.has_released(removal.assignment) {
-        // It can take nothing away that the release hasn't.
-        return Ok(Next::unchanged());
-    }
     let claims = credential.unverified();
     let known = held.bundle.as_ref().is_some_and(|bundle| {
         let held = bundle.credential().unverified();
         held.assignment == claims.assignment && held.holder == claims.holder
     });
-    if !known && credential.revision().version < held.marks.credentials {
-        return Err(Refusal::OlderCredential);
-    }
-    // The holder that the store knows may remove after the credential's end.
+    // The holder that the store knows may remove after the credential's end, and
+    // after its CSIP has lost trust.
     if !known {
-        claims.check_time(now)?;
+        standing?;
     }
-    let marks = Marks {
-        statements: held.marks.statements.max(removal.version()),
-        credentials: held.marks.credentials.max(credential.revision().version),
-    };
-    let kept = held.bundle.as_ref().map(|bundle| {
-        let kept = bundle
-            .mappings()
-            .iter()
-            .filter(|mapping| !removal.removes(mapping.unverified()));
-        (bundle, kept.cloned().collect::<Vec<SignedMapping>>())
-    });
-    let removed = kept
-        .as_ref()
-        .is_some_and(|(bundle, kept)| kept.len() < bundle.mappings().len());
-    if !removed && marks == held.marks {
+    if held.marks.has_released(removal.assignment) {
+        // The release has taken away all that this could.
         return Ok(Next::unchanged());
     }
-    let bundle = match kept {
-        // Fewer of the same mappings are a bundle as well.
-        Some((bundle, kept)) if !kept.is_empty() => {
-            Some(Bundle::new(bundle.credential().clone(), kept)?)
-        }
-        _ => None,
+    // A credential that nobody trusted vouches for now is not taken up.
+    let counts = match (&held.bundle, standing) {
+        (Some(bundle), Err(_)) => bundle.credential(),
+        _ => credential,
+    };
+    let Standing {
+        credential: counts,
+        kept: stood,
+        dropped,
+    } = choose(&held, counts)?;
+    let marks = Marks {
+        statements: held.marks.statements.max(removal.version()).max(dropped),
+        credentials: held.marks.credentials.max(counts.revision().version),
+    };
+    let before = held
+        .bundle
+        .as_ref()
+        .map_or(0, |bundle| bundle.mappings().len());
+    let kept: Vec<SignedMapping> = stood
+        .into_iter()
+        .filter(|mapping| !removal.removes(mapping.unverified()))
+        .collect();
+    if kept.len() == before && marks == held.marks {
+        return Ok(Next::unchanged());
+    }
+    // Some of the same mappings are a bundle as well.
+    let bundle = match kept.is_empty() {
+        true => None,
+        false => Some(Bundle::new(counts.clone(), kept)?),
     };
     Ok(Next {
         outcome: Outcome::Changed,
@@ -66,6 +76,7 @@ pub(super) fn remove(held: Held, request: &RemovalRequest, now: UnixTime) -> Res
 pub(super) fn release(held: Held, release: &SignedRelease) -> Next {
     let stated = release.unverified();
     if held.marks.has_released(stated.assignment) {
+        // What it ended was not taken up again.
         return Next::unchanged();
     }
     let end = Version {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use protocol::cose::SigningKey;
 use protocol::credential::{Credential, CredentialError, Issuer};
 use protocol::mapping::{
-    Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces, SignedMapping,
+    Entry, Mapping, MappingId, MspDomain, Policy, Preference, Readers, Replaces, SignedMapping,
 };
 use protocol::removal::{Release, ReleaseReason, Removal, RemovalTarget};
 use protocol::trust::TrustList;
@@ -104,7 +104,7 @@ impl Bench {
             trust: &trust,
             now: self.now,
         })?;
-        let mut applied = Err(Refusal::LastSeq);
+        let mut applied = Ok(Outcome::Unchanged);
         self.store
             .update(&mut |update| {
                 let mut journal = Journal::open(update)?;
@@ -323,6 +323,92 @@ fn a_new_key_takes_over_and_the_old_one_is_done() {
 }
 
 #[test]
+fn a_removal_under_a_newer_credential_takes_over_as_well() {
+    let one = RemovalTarget::Mapping(MappingId([1; 16]));
+    // Another key of the same holder.
+    let bench = Bench::new();
+    let (old, new) = (credential(ANN, 1, 2), credential(ANNS_NEW_KEY, 1, 1));
+    bench
+        .publish(ANN, &old, &[mapping(1, 5), mapping(2, 6)])
+        .unwrap();
+    let removed = bench.remove(ANNS_NEW_KEY, &new, one, 7);
+    assert_eq!(removed, Ok(Outcome::Changed));
+    assert_eq!(bench.held(), None, "nothing stands on the old key any more");
+    let published = bench.publish(ANN, &old, &[mapping(1, 9)]);
+    assert_eq!(published, Err(Refusal::OlderCredential));
+    // Another holder.
+    let bench = Bench::new();
+    let bob = credential(BOB, 2, 1);
+    bench
+        .publish(ANN, &old, &[mapping(1, 5), mapping(2, 6)])
+        .unwrap();
+    assert_eq!(bench.remove(BOB, &bob, one, 1), Ok(Outcome::Changed));
+    assert_eq!(bench.held(), None);
+    assert_eq!(bench.release(1), Ok(Outcome::Unchanged));
+    // Contradicting credentials are told apart here too.
+    let twin = Credential {
+        holder: key(ANNS_NEW_KEY).verifying_key(),
+        ..old.clone()
+    };
+    let bench = Bench::new();
+    bench.publish(ANN, &old, &[mapping(1, 5)]).unwrap();
+    let removed = bench.remove(ANNS_NEW_KEY, &twin, one, 7);
+    assert_eq!(removed, Err(Refusal::CredentialEquivocation));
+}
+
+#[test]
+fn what_one_key_published_does_not_return_with_the_key() {
+    let bench = Bench::new();
+    let (first, second, third) = (
+        credential(ANN, 1, 3),
+        credential(ANNS_NEW_KEY, 1, 2),
+        credential(ANN, 1, 1),
+    );
+    bench.publish(ANN, &first, &[mapping(1, 5)]).unwrap();
+    bench.publish(ANNS_NEW_KEY, &second, &[]).unwrap();
+    bench.publish(ANN, &third, &[mapping(2, 20)]).unwrap();
+    let replayed = bench.publish(ANN, &third, &[mapping(1, 5)]);
+    assert_eq!(replayed, Err(Refusal::Removed));
+    assert_eq!(bench.held(), Some(vec![(2, 20)]));
+}
+
+#[test]
+fn whose_csip_has_lost_trust_may_still_remove_what_is_held() {
+    let bench = Bench::new();
+    let ann = credential(ANN, 1, 1);
+    bench.publish(ANN, &ann, &[mapping(1, 5)]).unwrap();
+    let removal = |holder| {
+        let removal = Removal {
+            subject: csi(),
+            target: RemovalTarget::All,
+            seq: 6,
+            issued_at: NOW,
+            assignment: 1,
+        };
+        RemovalRequest {
+            credential: credential(holder, 1, 1).issue(&key(CSIP)).unwrap(),
+            removal: removal.sign(&key(holder)).unwrap(),
+        }
+    };
+    let nobody = TrustList::new(Vec::new()).unwrap();
+    let verifier = Verifier {
+        trust: &nobody,
+        now: NOW,
+    };
+    let strangers = bench.submit(|_| verifier.removal(removal(BOB)));
+    assert!(
+        matches!(
+            strangers,
+            Err(Refusal::Credential(CredentialError::Untrusted(_)))
+        ),
+        "{strangers:?}"
+    );
+    let own = bench.submit(|_| verifier.removal(removal(ANN)));
+    assert_eq!(own, Ok(Outcome::Changed));
+    assert_eq!(bench.held(), None);
+}
+
+#[test]
 fn a_released_assignment_is_over_and_the_next_holder_starts_afresh() {
     let bench = Bench::new();
     let (ann, bob) = (credential(ANN, 1, 2), credential(BOB, 2, 1));
@@ -397,13 +483,11 @@ fn nobody_else_publishes_or_removes() {
     };
     let refused = bench.publish(ANN, &ann, &[others]);
     assert!(matches!(refused, Err(Refusal::Mapping { number: 1, .. })));
-    for seq in [u64::MAX] {
-        assert_eq!(
-            bench.publish(ANN, &ann, &[mapping(1, seq)]),
-            Err(Refusal::LastSeq)
-        );
+    for seq in [u64::MAX, (NOW.as_secs() + 367 * DAY) * 1000] {
+        let published = bench.publish(ANN, &ann, &[mapping(1, seq)]);
+        assert!(matches!(published, Err(Refusal::SeqAhead { .. })));
         let removed = bench.remove(ANN, &ann, RemovalTarget::All, seq);
-        assert_eq!(removed, Err(Refusal::LastSeq));
+        assert!(matches!(removed, Err(Refusal::SeqAhead { .. })));
     }
     assert_eq!(bench.held(), Some(vec![(1, 5)]));
     assert_eq!(bench.logged(), before);
@@ -503,7 +587,7 @@ proptest! {
 
 mod audience {
     use protocol::audience::{
-        AudienceSecret, SignedAudienceRecord, Term, removal_record, seal_record,
+        AudienceHandle, AudienceSecret, SignedAudienceRecord, Term, removal_record, seal_record,
     };
 
     use super::*;
@@ -519,7 +603,10 @@ mod audience {
 
     fn record(holder: u8, secret: &AudienceSecret, term: Term) -> SignedAudienceRecord {
         let credential = credential(holder, 1, 1).issue(&key(CSIP)).unwrap();
-        let mapping = mapping(1, 5).sign(&key(holder)).unwrap();
+        let handle = AudienceHandle::derive(&csi(), secret);
+        let mapping = mapping(1, 5)
+            .sign_for(&key(holder), Readers::Audience(&handle))
+            .unwrap();
         let bundle = Bundle::new(credential, vec![mapping]).unwrap();
         seal_record(
             &key(holder),

@@ -11,6 +11,9 @@ use protocol::wire::RemovalRequest;
 use super::Refusal;
 use crate::senders::SenderName;
 
+/// How far a `seq`, in milliseconds, may be ahead of the time: a year.
+const SEQ_AHEAD_SECS: u64 = 366 * 86_400;
+
 /// Verifies at a point in time by a trust list.
 #[derive(Clone, Copy, Debug)]
 pub struct Verifier<'a> {
@@ -29,8 +32,8 @@ pub struct Submission(Statement);
 pub(super) enum Statement {
     /// A recipient's credential and mappings.
     Publication(Bundle),
-    /// A recipient's removal. Its credential may have expired.
-    Removal(RemovalRequest),
+    /// A recipient's removal, and whether its credential is of use by itself.
+    Removal(RemovalRequest, Result<(), CredentialError>),
     /// A CSIP's release.
     Release(SignedRelease),
     /// An audience record of this account.
@@ -47,7 +50,7 @@ impl Verifier<'_> {
     /// Verifies a recipient's credential and mappings.
     ///
     /// # Errors
-    /// [`Refusal::Credential`], [`Refusal::Mapping`], [`Refusal::LastSeq`].
+    /// [`Refusal::Credential`], [`Refusal::Mapping`], [`Refusal::SeqAhead`].
     pub fn publication(&self, bundle: Bundle) -> Result<Submission, Refusal> {
         let claims = bundle.credential().verify(self.trust, self.now)?;
         for (at, mapping) in bundle.mappings().iter().enumerate() {
@@ -57,26 +60,28 @@ impl Verifier<'_> {
                     number: at + 1,
                     source,
                 })?;
-            refuse_last(mapping.unverified().seq)?;
+            self.refuse_ahead(mapping.unverified().seq)?;
         }
         Ok(Submission(Statement::Publication(bundle)))
     }
 
-    /// Verifies a recipient's removal. Its credential may have expired: whether
-    /// it was the last one, the store says.
+    /// Verifies a recipient's removal. Its credential may have expired, or its
+    /// CSIP lost trust: whether it names the key that is held, the store says.
     ///
     /// # Errors
-    /// [`Refusal::Credential`], [`Refusal::Removal`], [`Refusal::LastSeq`].
+    /// [`Refusal::Credential`], [`Refusal::Removal`], [`Refusal::SeqAhead`].
     pub fn removal(&self, request: RemovalRequest) -> Result<Submission, Refusal> {
-        let claims = match request.credential.verify(self.trust, self.now) {
-            Ok(claims) => claims,
-            // Everything else about it was in order.
-            Err(CredentialError::Expired { .. }) => request.credential.unverified().clone(),
+        let standing = match request.credential.verify(self.trust, self.now) {
+            Ok(_) => Ok(()),
+            Err(error @ (CredentialError::Expired { .. } | CredentialError::Untrusted(_))) => {
+                Err(error)
+            }
             Err(other) => return Err(other.into()),
         };
-        request.removal.verify(&claims, self.now)?;
-        refuse_last(request.removal.unverified().seq)?;
-        Ok(Submission(Statement::Removal(request)))
+        let claims = request.credential.unverified();
+        request.removal.verify(claims, self.now)?;
+        self.refuse_ahead(request.removal.unverified().seq)?;
+        Ok(Submission(Statement::Removal(request, standing)))
     }
 
     /// Verifies a CSIP's release.
@@ -100,12 +105,15 @@ impl Verifier<'_> {
         record.verify(self.now)?;
         Ok(Submission(Statement::AudienceRecord(record, owner)))
     }
-}
 
-fn refuse_last(seq: u64) -> Result<(), Refusal> {
-    if seq == u64::MAX {
-        Err(Refusal::LastSeq)
-    } else {
-        Ok(())
+    /// Clients count in milliseconds: a number far ahead of the time would leave
+    /// whoever holds the identifier next no higher one.
+    fn refuse_ahead(&self, seq: u64) -> Result<(), Refusal> {
+        let most = self.now.saturating_add(SEQ_AHEAD_SECS).as_secs() * 1000;
+        if seq > most {
+            Err(Refusal::SeqAhead { most })
+        } else {
+            Ok(())
+        }
     }
 }

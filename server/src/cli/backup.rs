@@ -99,5 +99,5 @@ fn published_entries(data: &DataDir) -> anyhow::Result<u64> {
         Memory::OfSystem,
         Progress::detect(),
     )?;
-    Ok(snapshot.facts().audit_entries)
+    Ok(snapshot.manifest().audit.entries)
 }

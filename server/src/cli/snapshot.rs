@@ -61,7 +61,7 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
         progress: Progress::detect(),
         memory: Memory::OfSystem,
     };
-    let id = build::run(&*data.store()?, &data.snapshots(), &options)?;
+    let id = build::run(&data.store()?, &data.snapshots(), &options)?;
     println!("{id}");
     Ok(())
 }

@@ -53,8 +53,8 @@ pub(super) async fn hint(
 ) -> Result<Response<Body>, Error> {
     let snapshot = named(&state, &id)?;
     let digest = snapshot.manifest().hint.digest;
-    // Sent from where it was loaded.
-    let bytes = Bytes::from_owner(LoadedHint(snapshot));
+    // A copy of its own: who reads slowly keeps no snapshot in memory.
+    let bytes = snapshot.shared_hint();
     Ok(cacheable(&headers, &digest, bytes, media::HINT, FOREVER))
 }
 
@@ -80,15 +80,17 @@ pub(super) async fn oprf(
         .await?
     };
     // Never closed; and if it were, the server would be stopping.
-    let _place = state
-        .evaluations
-        .acquire()
+    let place = Arc::clone(&state.evaluations)
+        .acquire_owned()
         .await
         .map_err(|_| Error::NotReady)?;
     let of_task = Arc::clone(&state);
-    let evaluated = spawn_blocking(move || evaluate(&of_task, &bytes))
-        .await
-        .map_err(|_| Error::Panicked)?;
+    // The place is given up when the work is done, also if nobody waits for it.
+    let evaluated = spawn_blocking(move || {
+        let _place = place;
+        evaluate(&of_task, &bytes)
+    });
+    let evaluated = evaluated.await.map_err(|_| Error::Panicked)?;
     Ok(fresh(media::CBOR, evaluated?))
 }
 
@@ -199,12 +201,4 @@ fn cacheable(
         headers.insert(ETAG, tag);
     }
     response
-}
-
-struct LoadedHint(Arc<Snapshot>);
-
-impl AsRef<[u8]> for LoadedHint {
-    fn as_ref(&self) -> &[u8] {
-        self.0.hint()
-    }
 }

@@ -1,5 +1,7 @@
 //! The routes of recipients and CSIPs.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -137,13 +139,14 @@ async fn read(
     length: Length,
     noted: &Noted,
 ) -> Result<Bytes, Error> {
-    let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
+    // Not the places of lookups: anyone may send here.
+    let _place = state.submissions.try_acquire().map_err(|_| Error::Busy)?;
     body::read(parts, body, expected, length, state.body_timeout, noted).await
 }
 
 /// Verifies on a thread for such work, has it written, and says so.
 async fn submit(
-    state: &std::sync::Arc<AppState>,
+    state: &Arc<AppState>,
     verify: impl FnOnce(Verifier<'_>) -> Result<Submission, Error> + Send + 'static,
 ) -> Result<Response<Body>, Error> {
     let of_task = state.clone();
@@ -165,16 +168,20 @@ async fn submit(
     Ok(fresh(media::JSON, receipt))
 }
 
-/// Does what takes long on a thread for that, one a core.
+/// Reads the store or verifies signatures on a thread for that. Not on the places
+/// of the OPRF: neither a store that doesn't answer nor whoever sends much may
+/// keep lookups waiting.
 async fn heavy<T: Send + 'static>(
     state: &AppState,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    // Never closed; and if it were, the server would be stopping.
-    let _place = state
-        .evaluations
-        .acquire()
-        .await
-        .map_err(|_| Error::NotReady)?;
+    let place = Arc::clone(&state.verifications)
+        .try_acquire_owned()
+        .map_err(|_| Error::Busy)?;
+    // The place is given up when the work is done, also if nobody waits for it.
+    let work = move || {
+        let _place = place;
+        work()
+    };
     spawn_blocking(work).await.map_err(|_| Error::Panicked)?
 }

@@ -36,6 +36,7 @@ use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
 use plan::Plan;
 use publish::{previous, publish};
+use published::Publishing;
 use records::Records;
 use set_up::set_up;
 
@@ -70,6 +71,15 @@ pub struct BuildOptions<'a> {
     pub progress: Progress,
     /// How much may be used.
     pub memory: Memory,
+}
+
+impl BuildOptions<'_> {
+    fn publishing(&self) -> Publishing<'_> {
+        Publishing {
+            trust: self.trust,
+            now: self.now,
+        }
+    }
 }
 
 /// Why a build failed. What was published before still is.
@@ -184,8 +194,9 @@ impl Built {
         let stage = options
             .progress
             .stage("evaluate OPRF", (ids.len() + handles.len()) as u64);
-        let (key, now) = (options.oprf, options.now);
-        let mut records = Records::evaluate(view, &ids, &handles, key, now, &stage)?;
+        let publishing = options.publishing();
+        let mut records =
+            Records::evaluate(view, &ids, &handles, options.oprf, publishing, &stage)?;
         // Once something is published, that all of it is gone must be as well.
         if records.count() == 0 && earlier.is_none() {
             return Err(BuildError::Empty);
@@ -311,6 +322,7 @@ fn encode(
                         layout,
                         column as u32,
                         &filler_seed,
+                        options.publishing(),
                     )?;
                     bucket[..content.len()].copy_from_slice(&content);
                     Ok(merkle::leaf(column as u32, &content))

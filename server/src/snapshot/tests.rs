@@ -261,7 +261,7 @@ fn an_empty_store_builds_nothing() {
         progress: Progress::Silent,
         memory: Memory::OfSystem,
     };
-    let built = build::run(&*data.store().unwrap(), &data.snapshots(), &options);
+    let built = build::run(&data.store().unwrap(), &data.snapshots(), &options);
     assert!(matches!(built, Err(build::BuildError::Empty)));
     assert!(matches!(
         current::read(&data.snapshots()),

@@ -5,6 +5,7 @@ use protocol::audience::{
     seal_record,
 };
 use protocol::bundle::Bundle;
+use protocol::mapping::{Readers, SignedMapping};
 use protocol::oprf::OprfOutput;
 
 use super::*;
@@ -42,7 +43,14 @@ fn sealed(name: &str, fill: u8, msps: &[&str]) -> Vec<u8> {
         issued_at: now,
         expires: now.saturating_add(3600),
     };
-    let bundle = Bundle::decode(&bytes).unwrap();
+    let public = Bundle::decode(&bytes).unwrap();
+    let handle = AudienceHandle::derive(&csi, &secret(fill));
+    let sign = |mapping: &SignedMapping| {
+        let readers = Readers::Audience(&handle);
+        mapping.unverified().sign_for(&holder(), readers).unwrap()
+    };
+    let mappings = public.mappings().iter().map(sign).collect();
+    let bundle = Bundle::new(public.credential().clone(), mappings).unwrap();
     let rng = &mut rand::rng();
     let signed = seal_record(&holder(), &csi, &secret(fill), &bundle, term, rng).unwrap();
     match &signed.verify(now).unwrap().content {

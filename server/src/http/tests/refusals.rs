@@ -12,7 +12,7 @@ use protocol::credential::{Credential, Issuer, SignedCredential};
 use protocol::csi::Csi;
 use protocol::inquiry::{Inquiry, SignedInquiry};
 use protocol::mapping::{
-    Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces, SignedMapping,
+    Entry, Mapping, MappingId, MspDomain, Policy, Preference, Readers, Replaces, SignedMapping,
 };
 use protocol::removal::{Removal, RemovalTarget, SignedRemoval};
 use protocol::wire::HOLDER_SCHEME;
@@ -87,13 +87,18 @@ fn removal(holder: u8, seq: u64) -> SignedRemoval {
 }
 
 fn record(holder: u8, seq: u64) -> SignedAudienceRecord {
-    let bundle = Bundle::new(credential(ANN), vec![mapping(ANN, 1)]).unwrap();
+    let secret = AudienceSecret::from_bytes([7; 32]);
+    let handle = AudienceHandle::derive(&csi_of(ANN), &secret);
+    let mapping = mapping(ANN, 1)
+        .unverified()
+        .sign_for(&key(ANN), Readers::Audience(&handle))
+        .unwrap();
+    let bundle = Bundle::new(credential(ANN), vec![mapping]).unwrap();
     let term = Term {
         seq,
         issued_at: at(),
         expires: at().saturating_add(3600),
     };
-    let secret = AudienceSecret::from_bytes([7; 32]);
     seal_record(
         &key(holder),
         &csi_of(ANN),

@@ -9,11 +9,10 @@ use protocol::derivation::{Locator, Tag};
 use protocol::oprf::{OprfInput, OprfKey, OprfOutput};
 use protocol::placement::{BucketIndex, Placement};
 use protocol::record::{SealedRecord, sealed_len};
-use protocol::time::UnixTime;
 use rayon::prelude::*;
 
 use super::BuildError;
-use super::published::published;
+use super::published::Publishing;
 use crate::accept::published_audience;
 use crate::progress::Stage;
 use crate::store::{RowId, StoreError, View};
@@ -27,8 +26,6 @@ pub(super) struct Records {
     located: Vec<(Locator, u32)>,
     /// Tags of the identifiers whose records are withheld.
     blocked: Vec<Tag>,
-    /// When what is published was chosen.
-    now: UnixTime,
 }
 
 /// Where a record comes from.
@@ -50,14 +47,13 @@ pub(super) struct ByBucket {
 }
 
 impl Records {
-    /// Evaluates the OPRF of everything that is published at `now`, on all
-    /// threads.
+    /// Evaluates the OPRF of everything that is published, on all threads.
     pub(super) fn evaluate(
         view: &dyn View,
         ids: &[RowId],
         handles: &[AudienceHandle],
         key: &OprfKey,
-        now: UnixTime,
+        publishing: Publishing<'_>,
         stage: &Stage,
     ) -> Result<Self, BuildError> {
         let blocked: HashSet<Csi> = view.blocked()?.into_iter().collect();
@@ -69,7 +65,6 @@ impl Records {
             rows: Vec::with_capacity(ids.len() + handles.len()),
             located: Vec::with_capacity(ids.len() + handles.len()),
             blocked: tags.collect::<Result<_, BuildError>>()?,
-            now,
         };
         for chunk in ids.chunks(CHUNK_ROWS) {
             let stored = view.rows(chunk)?;
@@ -80,7 +75,7 @@ impl Records {
                 if blocked.contains(&content.csi) {
                     return Ok(None);
                 }
-                let bundle = published(content, now)?;
+                let bundle = publishing.of(content)?;
                 bundle
                     .map(|bundle| evaluated(Source::Row(*id), &content.csi, bundle.len(), key))
                     .transpose()
@@ -91,7 +86,7 @@ impl Records {
         for chunk in handles.chunks(CHUNK_ROWS) {
             let stored = view.audience_rows(chunk)?;
             let evaluated = chunk.par_iter().zip(&stored).map(|(handle, row)| {
-                let ciphertext = published_audience(row, now)?;
+                let ciphertext = published_audience(row, publishing.now)?;
                 ciphertext
                     .map(|bytes| evaluated(Source::Audience(*handle), handle, bytes.len(), key))
                     .transpose()
@@ -183,6 +178,7 @@ impl Records {
         layout: &BucketLayout,
         column: u32,
         seed: &FillerSeed,
+        publishing: Publishing<'_>,
     ) -> Result<Vec<u8>, BuildError> {
         let mut sealed = Vec::with_capacity(records.len());
         let (mut ids, mut handles) = (Vec::new(), Vec::new());
@@ -196,13 +192,13 @@ impl Records {
         let (names, outputs): (Vec<RowId>, Vec<&OprfOutput>) = ids.into_iter().unzip();
         for (row, output) in view.rows(&names)?.iter().zip(outputs) {
             let content = row.content.as_ref().ok_or(StoreError::Missing)?;
-            let bundle = published(content, self.now)?.ok_or(StoreError::Missing)?;
+            let bundle = publishing.of(content)?.ok_or(StoreError::Missing)?;
             let salt = content.salt.bound_to(&bundle);
             sealed.push(SealedRecord::seal(output, salt, &bundle)?);
         }
         let (names, outputs): (Vec<AudienceHandle>, Vec<&OprfOutput>) = handles.into_iter().unzip();
         for (row, output) in view.audience_rows(&names)?.iter().zip(outputs) {
-            let bytes = published_audience(row, self.now)?.ok_or(StoreError::Missing)?;
+            let bytes = published_audience(row, publishing.now)?.ok_or(StoreError::Missing)?;
             sealed.push(SealedRecord::seal(
                 output,
                 row.salt.bound_to(&bytes),
