@@ -15,8 +15,17 @@ use client::durable::{self, PUBLIC};
 use super::passphrase::PassphraseArgs;
 use super::{Failure, Outcome};
 
+/// The way from nothing to a credential.
+const EXAMPLE: &str = "\
+Example:
+  sotto csip init --issuer csip.example --scope tel:+44
+  $EDITOR csip/send-code; chmod 700 csip/send-code    # gets two lines: identifier, code
+  sotto csip trust                                    # for providers and senders
+  sotto csip serve                                    # holders: sotto credential request";
+
 /// Arguments of `csip`.
 #[derive(Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct CsipArgs {
     /// Directory of the CSIP: its key, configuration, registry and certificate.
     #[arg(
