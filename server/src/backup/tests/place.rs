@@ -87,9 +87,14 @@ pub(super) fn bundle(name: &str, mappings: &[(u8, u64)]) -> Bundle {
 /// A row with these mappings, after a removal of this seq.
 pub(super) fn row(name: &str, mappings: &[(u8, u64)], removed: u64) -> Row {
     let version = |seq| Version { assignment: 1, seq };
+    let nothing = Marks::NONE.statements;
     Row {
         marks: Marks {
-            statements: version(removed),
+            statements: if removed == 0 {
+                nothing
+            } else {
+                version(removed)
+            },
             credentials: version(NOW.as_secs()),
         },
         content: (!mappings.is_empty()).then(|| Held {
