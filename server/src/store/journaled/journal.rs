@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! "SOTTOJNL" ‖ version u32, integers big-endian
-//! for each record: length u32 ‖ CBOR of the record ‖ SHA3-256 of that, 32 bytes
+//! for each record: length u32 ‖ first 4 bytes of SHA3-256 of the length ‖
+//!                  CBOR of the record ‖ SHA3-256 of that, 32 bytes
 //! ```
 //!
 //! What a crash left of a record at the end was acknowledged by nobody and is cut
-//! off by the next that writes; damage anywhere else is an error.
+//! off by the next that writes; damage anywhere else is an error. The length has
+//! a check of its own: a damaged one would make everything after it look cut off.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -26,6 +28,7 @@ const MAGIC: [u8; 8] = *b"SOTTOJNL";
 const VERSION: u32 = 1;
 const HEADER_BYTES: u64 = 12;
 const DIGEST_BYTES: usize = 32;
+const LENGTH_BYTES: usize = 8;
 
 /// Longest record: far more than an update of 4096 items makes.
 const RECORD_MAX: u32 = 1 << 28;
@@ -259,29 +262,33 @@ fn walk(
     let mut reader = io::BufReader::with_capacity(1 << 20, file);
     loop {
         let left = length.saturating_sub(*end);
-        let mut size = [0; 4];
-        if left < 4 {
+        let mut head = [0; LENGTH_BYTES];
+        if left < LENGTH_BYTES as u64 {
             return Ok(());
         }
-        reader.read_exact(&mut size).map_err(failed())?;
-        let size = u32::from_be_bytes(size);
-        let whole = 4 + u64::from(size) + DIGEST_BYTES as u64;
-        // What reaches beyond the end was cut off; zeros are a file system's.
-        if whole > left || size == 0 {
+        reader.read_exact(&mut head).map_err(failed())?;
+        let damaged = || JournalError::Damaged {
+            path: path.to_owned(),
+            at: *end,
+        };
+        let Some(size) = length_of(&head) else {
+            // Zeros up to the end are what a file system leaves of a write.
+            let rest = io::Read::bytes(reader);
+            let zeros = head == [0; LENGTH_BYTES] && rest.map(Result::ok).all(|b| b == Some(0));
+            return if zeros { Ok(()) } else { Err(damaged()) };
+        };
+        let whole = (LENGTH_BYTES + DIGEST_BYTES) as u64 + u64::from(size);
+        // What reaches beyond the end was cut off.
+        if whole > left {
             return Ok(());
         }
-        let mut content = vec![0; whole as usize - 4];
+        let mut content = vec![0; whole as usize - LENGTH_BYTES];
         reader.read_exact(&mut content).map_err(failed())?;
         match unframe(&content) {
             Some(record) => found(record),
             // Written in part, in whatever order the disk chose.
             None if whole == left => return Ok(()),
-            None => {
-                return Err(JournalError::Damaged {
-                    path: path.to_owned(),
-                    at: *end,
-                });
-            }
+            None => return Err(damaged()),
         }
         *end += whole;
     }
@@ -293,7 +300,23 @@ fn frame(record: &Record) -> io::Result<Vec<u8>> {
     let size = size.filter(|size| *size <= RECORD_MAX);
     let size = size.ok_or(io::ErrorKind::FileTooLarge)?;
     let digest = Sha3_256::digest(&encoded);
-    Ok([size.to_be_bytes().as_slice(), &encoded, &digest].concat())
+    Ok([length(size).as_slice(), &encoded, &digest].concat())
+}
+
+/// A length with its check.
+fn length(size: u32) -> [u8; LENGTH_BYTES] {
+    let size = size.to_be_bytes();
+    let digest = Sha3_256::digest(size);
+    let mut head = [0; LENGTH_BYTES];
+    head[..4].copy_from_slice(&size);
+    head[4..].copy_from_slice(&digest[..4]);
+    head
+}
+
+/// The length, if its check is right.
+fn length_of(head: &[u8; LENGTH_BYTES]) -> Option<u32> {
+    let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    (size <= RECORD_MAX && length(size) == *head).then_some(size)
 }
 
 fn unframe(content: &[u8]) -> Option<Record> {

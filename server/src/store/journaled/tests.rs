@@ -69,6 +69,17 @@ fn damage_and_other_files_are_refused_by_name() {
         .iter()
         .for_each(|record| journal.append(record).unwrap());
     let good = fs::read(&path).unwrap();
+    // Any bit of a record that others follow, those of its length included.
+    let followed = 12 + (good.len() - 12) * 2 / 3;
+    for at in 12..followed {
+        for bit in [0, 7] {
+            let mut damaged = good.clone();
+            damaged[at] ^= 1 << bit;
+            fs::write(&path, &damaged).unwrap();
+            let refused = read(&path);
+            assert!(matches!(refused, Err(JournalError::Damaged { .. })), "{at}");
+        }
+    }
     let mut damaged = good.clone();
     damaged[20] ^= 1;
     fs::write(&path, &damaged).unwrap();
