@@ -21,10 +21,11 @@ use protocol::audit::{Action, Head, object_digest};
 use protocol::csi::Csi;
 use protocol::time::UnixTime;
 use server::data_dir::{DataDir, InitOptions};
-use server::store::contract::{self, Bench};
+use server::store::contract::{self, Bench, Fresh};
 use server::store::journaled;
 use server::store::postgres::{PostgresOptions, PostgresStore};
 use server::store::{Marks, Row, Store, StoreError, StoreKeys, Update};
+use server::writer::contention;
 use tests::postgres::Cluster;
 
 const KEY: [u8; 32] = [5; 32];
@@ -59,11 +60,12 @@ impl Bench for Database {
     }
 }
 
-#[test]
-fn keeps_the_contract() -> Result<()> {
+/// Runs a suite of what every store must do, each bench a database of its own on
+/// one cluster.
+fn on_one_cluster(suite: fn(Fresh<'_>)) -> Result<()> {
     let cluster = Arc::new(Cluster::start(None)?);
     let number = AtomicU32::new(0);
-    contract::check(&|| {
+    suite(&|| {
         let name = format!("bench{}", number.fetch_add(1, Ordering::Relaxed));
         cluster.create_database(&name).expect("a database");
         Box::new(Database {
@@ -72,6 +74,16 @@ fn keeps_the_contract() -> Result<()> {
         })
     });
     Ok(())
+}
+
+#[test]
+fn keeps_the_contract() -> Result<()> {
+    on_one_cluster(contract::check)
+}
+
+#[test]
+fn conflicts_end_as_the_rule_says() -> Result<()> {
+    on_one_cluster(contention::check)
 }
 
 fn csi(number: u32) -> Csi {

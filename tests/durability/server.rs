@@ -1,0 +1,93 @@
+//! The server, as a process of its own.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use server::data_dir::DataDir;
+use tests::program;
+
+/// Much longer than a start takes.
+const START: Duration = Duration::from_secs(60);
+
+/// A server that runs until it is killed or dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Running {
+    /// Starts `sotto-server serve` and waits until it listens.
+    ///
+    /// # Errors
+    /// What it says when it ends instead.
+    pub(crate) fn start(data: &DataDir) -> Result<Self> {
+        let log = data.root().join("server.log");
+        let child = Command::new(program("sotto-server")?)
+            .arg("--data")
+            .arg(data.root())
+            .arg("serve")
+            .env_remove("SOTTO_STORE_URL")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()
+            .context("sotto-server")?;
+        let mut running = Self {
+            child,
+            log,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            let said = running.said()?;
+            if let Some(address) = address(&said) {
+                running.address = address;
+                return Ok(running);
+            }
+            if let Some(status) = running.child.try_wait()? {
+                bail!("{status}: {said}");
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        bail!("not up after {START:?}: {}", running.said()?)
+    }
+
+    /// Kills it at once, whatever it does; gives what it has logged.
+    ///
+    /// # Errors
+    /// It had ended by itself.
+    pub(crate) fn kill(mut self) -> Result<String> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("it ended by itself, {status}: {}", self.said()?);
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        self.said()
+    }
+
+    fn said(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in the line that says so, once the line is whole.
+fn address(said: &str) -> Option<SocketAddr> {
+    let (_, after) = said.split_once("address=")?;
+    let (address, _) = after.split_once(char::is_whitespace)?;
+    address.parse().ok()
+}
