@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use protocol::csi::Csi;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use rayon::prelude::*;
@@ -138,6 +139,11 @@ pub fn run(
                 ..done
             };
             refused.clear();
+            let subjects: Vec<&Csi> = verified
+                .iter()
+                .filter_map(|item| item.as_ref().ok()?.subject())
+                .collect();
+            update.prefetch(&subjects)?;
             let mut journal = Journal::open(update)?;
             for (raw, verified) in batch.iter().zip(&verified) {
                 let applied = match verified {

@@ -210,12 +210,13 @@ pub trait Update {
     /// [`StoreError`].
     fn find(&mut self, csi: &Csi) -> Result<Option<Row>, StoreError>;
 
-    /// The rows of identifiers, which may be much quicker than one at a time.
+    /// Says which rows will be asked for: a store that is far away fetches them
+    /// together.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn find_all(&mut self, csis: &[&Csi]) -> Result<Vec<Option<Row>>, StoreError> {
-        csis.iter().map(|csi| self.find(csi)).collect()
+    fn prefetch(&mut self, _csis: &[&Csi]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Puts a row in the place of the one of its identifier.

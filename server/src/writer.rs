@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use protocol::audit::Head;
+use protocol::csi::Csi;
 use protocol::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -153,6 +154,11 @@ fn write(
     let mut results = Vec::with_capacity(batch.len());
     store.update(&mut |update| {
         results.clear();
+        let subjects: Vec<&Csi> = batch
+            .iter()
+            .filter_map(|job| job.submission.subject())
+            .collect();
+        update.prefetch(&subjects)?;
         let mut journal = Journal::open(update)?;
         for job in batch {
             let applied = accept::apply(update, &mut journal, &job.submission, limits, now)?;

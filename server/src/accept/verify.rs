@@ -3,6 +3,7 @@
 use protocol::audience::SignedAudienceRecord;
 use protocol::bundle::Bundle;
 use protocol::credential::CredentialError;
+use protocol::csi::Csi;
 use protocol::removal::SignedRelease;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
@@ -41,6 +42,16 @@ pub(super) enum Statement {
 }
 
 impl Submission {
+    /// Whose row it is about; none for an audience record.
+    pub fn subject(&self) -> Option<&Csi> {
+        match &self.0 {
+            Statement::Publication(bundle) => Some(&bundle.credential().unverified().subject),
+            Statement::Removal(request, _) => Some(&request.removal.unverified().subject),
+            Statement::Release(release) => Some(&release.unverified().subject),
+            Statement::AudienceRecord(..) => None,
+        }
+    }
+
     pub(super) const fn statement(&self) -> &Statement {
         &self.0
     }

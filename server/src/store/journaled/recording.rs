@@ -117,8 +117,8 @@ impl Update for Recording<'_> {
         self.update.find(csi)
     }
 
-    fn find_all(&mut self, csis: &[&Csi]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.update.find_all(csis)
+    fn prefetch(&mut self, csis: &[&Csi]) -> Result<(), StoreError> {
+        self.update.prefetch(csis)
     }
 
     fn put(&mut self, csi: &Csi, row: &Row) -> Result<(), StoreError> {

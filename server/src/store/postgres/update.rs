@@ -138,10 +138,9 @@ impl Update for PostgresUpdate<'_> {
         self.open(&id)
     }
 
-    fn find_all(&mut self, csis: &[&Csi]) -> Result<Vec<Option<Row>>, StoreError> {
+    fn prefetch(&mut self, csis: &[&Csi]) -> Result<(), StoreError> {
         let ids: Vec<RowId> = csis.iter().map(|csi| self.keys.row_id(csi)).collect();
-        self.learn(&ids)?;
-        ids.iter().map(|id| self.open(id)).collect()
+        self.learn(&ids)
     }
 
     fn put(&mut self, csi: &Csi, row: &Row) -> Result<(), StoreError> {
