@@ -20,6 +20,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tests::postgres::Cluster;
 
+use ::server::store::Store as _;
 use history::{History, Row};
 use server::Running;
 

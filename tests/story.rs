@@ -83,7 +83,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
 /// Runs all commands in one shell; what it prints, with a mark before and after
 /// each step.
 fn run(steps: &[Step], directory: &Path) -> Result<String> {
-    let mut script = String::from("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
+    let mut script = String::from("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n");
     for (at, step) in steps.iter().enumerate() {
         script += &format!("echo '<<< {at}'\n{}echo '>>> {at}'\n", step.commands);
     }
