@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(with(28 + 128 + 5 + 8, &[0; 8]), Err(HintError::Blocked));
         assert_eq!(with(28 + 128 + 5, &[9; 8]), Err(HintError::Blocked));
         // No pilots, and as many more bytes of PIR hint.
-        let mut no_pilots = good.clone();
+        let mut no_pilots = hint(3, 5, 0, vec![1; 10]).encode();
         no_pilots[15] = 0;
         no_pilots[27] = 15;
         assert_eq!(
