@@ -48,8 +48,8 @@ pub(super) struct Says {
 
 /// A statement about one identifier. The object is a mapping's, if there is one.
 pub(super) enum Signed {
-    Publication(Bundle),
-    Removal(RemovalRequest),
+    Publication(Box<Bundle>),
+    Removal(Box<RemovalRequest>),
     Release(SignedRelease),
 }
 
@@ -104,7 +104,8 @@ impl Statement {
             Self::Publish(holder, says) => {
                 let mappings = says.iter().map(|says| says.sign(csi, *holder)).collect();
                 let credential = credential(*holder).expect("a credential");
-                Signed::Publication(Bundle::new(credential, mappings).expect("a bundle"))
+                let bundle = Bundle::new(credential, mappings).expect("a bundle");
+                Signed::Publication(Box::new(bundle))
             }
             Self::Remove(holder, target, seq) => {
                 let removal = Removal {
@@ -114,10 +115,10 @@ impl Statement {
                     issued_at: NOW,
                     assignment: holder.assignment,
                 };
-                Signed::Removal(RemovalRequest {
+                Signed::Removal(Box::new(RemovalRequest {
                     credential: credential(*holder).expect("a credential"),
                     removal: removal.sign(&holder.key()).expect("a removal"),
-                })
+                }))
             }
             Self::Release(assignment) => {
                 let release = Release {
@@ -145,8 +146,8 @@ impl Signed {
             now: NOW,
         };
         let verified = match self {
-            Self::Publication(bundle) => verifier.publication(bundle.clone()),
-            Self::Removal(request) => verifier.removal(request.clone()),
+            Self::Publication(bundle) => verifier.publication(Bundle::clone(bundle)),
+            Self::Removal(request) => verifier.removal(RemovalRequest::clone(request)),
             Self::Release(release) => verifier.release(release.clone()),
         };
         verified.expect("a statement in order")
