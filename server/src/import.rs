@@ -12,7 +12,9 @@ mod source;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use protocol::csi::Csi;
 use protocol::time::UnixTime;
@@ -28,7 +30,7 @@ use crate::digest;
 use crate::durable::FileError;
 use crate::progress::Progress;
 use crate::store::{ImportProgress, SourceId, Store, StoreError};
-use source::{RawItem, Source};
+use source::{Position, RawItem, Source};
 
 /// Items verified together and made durable together.
 const BATCH_ITEMS: usize = 4096;
@@ -117,62 +119,32 @@ pub fn run(
     let mut source = Source::open(path, &done)?;
     let stage = options.progress.stage("import", length);
     stage.advance(done.bytes);
+    let verifier = Verifier {
+        trust: options.trust,
+        now: options.now,
+    };
+    let mut batch = Batch::next(&mut source, verifier)?;
     loop {
-        let batch = source.next_batch(BATCH_ITEMS)?;
-        let at = source.position();
-        let ended = batch.is_empty();
-        let verifier = Verifier {
-            trust: options.trust,
-            now: options.now,
-        };
-        let verified: Vec<Result<Submission, ItemError>> = batch
-            .par_iter()
-            .map(|item| item::verify(item, verifier))
-            .collect();
-        let mut counts = done;
-        let mut refused = Vec::new();
-        store.update(&mut |update| {
-            counts = ImportProgress {
-                bytes: at.bytes,
-                lines: at.lines,
-                items: at.items,
-                ..done
-            };
-            refused.clear();
-            let subjects: Vec<&Csi> = verified
-                .iter()
-                .filter_map(|item| item.as_ref().ok()?.subject())
-                .collect();
-            update.prefetch(&subjects)?;
-            let mut journal = Journal::open(update)?;
-            for (raw, verified) in batch.iter().zip(&verified) {
-                let applied = match verified {
-                    Ok(submission) => {
-                        accept::apply(update, &mut journal, submission, &NO_AUDIENCE, options.now)?
-                            .map_err(ItemError::from)
-                    }
-                    Err(why) => Err(*why),
-                };
-                match applied {
-                    Ok(outcome) => counts.count(outcome),
-                    Err(why) => {
-                        counts.refused += 1;
-                        refused.push((raw.number, why));
-                    }
-                }
-            }
-            journal.close(update)?;
-            update.note_import(&id, (!ended).then_some(&counts))
-        })?;
+        // While one batch is put into the store, the next is verified.
+        let (next, applied) = thread::scope(|scope| {
+            let ended = batch.items.is_empty();
+            let next = (!ended).then(|| scope.spawn(|| Batch::next(&mut source, verifier)));
+            let applied = batch.apply(store, &id, done, options.now);
+            // A panic there is a panic here.
+            let next = next.map(|next| next.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            (next, applied)
+        });
+        let (counts, refused) = applied?;
         for (number, why) in refused {
-            writeln!(options.report, "{} {number}: {why}", source.format().unit())
+            writeln!(options.report, "{} {number}: {why}", batch.unit)
                 .map_err(ImportError::Report)?;
         }
         options.report.flush().map_err(ImportError::Report)?;
         stage.advance(counts.bytes - done.bytes);
         done = counts;
-        if ended {
-            break;
+        match next {
+            Some(next) => batch = next?,
+            None => break,
         }
     }
     stage.finish(&format!("{} items", done.items));
@@ -185,6 +157,78 @@ pub fn run(
         counts: done,
         resumed_at,
     })
+}
+
+/// Items that are verified, and not yet in the store.
+struct Batch {
+    /// What an item is called in reports.
+    unit: &'static str,
+    /// By number; none after the end of the file.
+    items: Vec<(u64, Result<Submission, ItemError>)>,
+    /// Where it ends.
+    at: Position,
+}
+
+/// What was counted up to the end of a batch, and which of its items were refused.
+type Applied = (ImportProgress, Vec<(u64, ItemError)>);
+
+impl Batch {
+    fn next(source: &mut Source, verifier: Verifier<'_>) -> Result<Self, ImportError> {
+        let raw = source.next_batch(BATCH_ITEMS)?;
+        let verify = |item: &RawItem| (item.number, item::verify(item, verifier));
+        Ok(Self {
+            unit: source.format().unit(),
+            items: raw.par_iter().map(verify).collect(),
+            at: source.position(),
+        })
+    }
+
+    /// Puts it into the store, together with the place that it ends at.
+    fn apply(
+        &self,
+        store: &dyn Store,
+        id: &SourceId,
+        done: ImportProgress,
+        now: UnixTime,
+    ) -> Result<Applied, StoreError> {
+        let mut counts = done;
+        let mut refused = Vec::new();
+        store.update(&mut |update| {
+            counts = ImportProgress {
+                bytes: self.at.bytes,
+                lines: self.at.lines,
+                items: self.at.items,
+                ..done
+            };
+            refused.clear();
+            let subjects: Vec<&Csi> = self
+                .items
+                .iter()
+                .filter_map(|(_, verified)| verified.as_ref().ok()?.subject())
+                .collect();
+            update.prefetch(&subjects)?;
+            let mut journal = Journal::open(update)?;
+            for (number, verified) in &self.items {
+                let applied = match verified {
+                    Ok(submission) => {
+                        accept::apply(update, &mut journal, submission, &NO_AUDIENCE, now)?
+                            .map_err(ItemError::from)
+                    }
+                    Err(why) => Err(*why),
+                };
+                match applied {
+                    Ok(outcome) => counts.count(outcome),
+                    Err(why) => {
+                        counts.refused += 1;
+                        refused.push((*number, why));
+                    }
+                }
+            }
+            journal.close(update)?;
+            update.note_import(id, (!self.items.is_empty()).then_some(&counts))
+        })?;
+        Ok((counts, refused))
+    }
 }
 
 /// The same file under another trust list is another import: what was refused
