@@ -194,15 +194,21 @@ fn holders() -> Vec<Scenario> {
             statements: vec![
                 ann(mapping(1, 5)),
                 ann(mapping(2, 9)),
-                Publish(ANNS_NEW_KEY, vec![mapping(1, 6)]),
-                Remove(ANNS_NEW_KEY, RemovalTarget::All, 4),
+                // As high as anything of the old key, which leaves its mark.
+                Remove(ANNS_NEW_KEY, RemovalTarget::All, 9),
+                Publish(ANNS_NEW_KEY, vec![mapping(1, 10)]),
             ],
-            ends: vec![end(Some(ANNS_NEW_KEY), &[mapping(1, 6)], (1, 4))],
+            ends: vec![end(Some(ANNS_NEW_KEY), &[mapping(1, 10)], (1, 9))],
         },
         Scenario {
             name: "the next holder without a release",
-            statements: vec![ann(mapping(1, 9)), bob(mapping(1, 1)), bob(mapping(2, 2))],
-            ends: vec![end(Some(BOB), &[mapping(1, 1), mapping(2, 2)], (0, 0))],
+            statements: vec![
+                ann(mapping(1, 9)),
+                Remove(BOB, RemovalTarget::All, 1),
+                bob(mapping(1, 2)),
+                bob(mapping(2, 3)),
+            ],
+            ends: vec![end(Some(BOB), &[mapping(1, 2), mapping(2, 3)], (2, 1))],
         },
         Scenario {
             name: "a release against publication and removal",
