@@ -34,7 +34,7 @@ pub(super) enum Statement {
     /// A recipient's credential and mappings.
     Publication(Bundle),
     /// A recipient's removal, and whether its credential is of use by itself.
-    Removal(RemovalRequest, Result<(), CredentialError>),
+    Removal(Box<RemovalRequest>, Result<(), CredentialError>),
     /// A CSIP's release.
     Release(SignedRelease),
     /// An audience record of this account.
@@ -92,7 +92,7 @@ impl Verifier<'_> {
         let claims = request.credential.unverified();
         request.removal.verify(claims, self.now)?;
         self.refuse_ahead(request.removal.unverified().seq)?;
-        Ok(Submission(Statement::Removal(request, standing)))
+        Ok(Submission(Statement::Removal(Box::new(request), standing)))
     }
 
     /// Verifies a CSIP's release.

@@ -50,7 +50,7 @@ pub(super) struct Says {
 pub(super) enum Signed {
     Publication(Box<Bundle>),
     Removal(Box<RemovalRequest>),
-    Release(SignedRelease),
+    Release(Box<SignedRelease>),
 }
 
 impl Holder {
@@ -128,7 +128,7 @@ impl Statement {
                     issued_at: NOW,
                     reason: ReleaseReason::Reassigned,
                 };
-                Signed::Release(release.sign(&csip).expect("a release"))
+                Signed::Release(Box::new(release.sign(&csip).expect("a release")))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Signed {
         let verified = match self {
             Self::Publication(bundle) => verifier.publication(Bundle::clone(bundle)),
             Self::Removal(request) => verifier.removal(RemovalRequest::clone(request)),
-            Self::Release(release) => verifier.release(release.clone()),
+            Self::Release(release) => verifier.release(SignedRelease::clone(release)),
         };
         verified.expect("a statement in order")
     }
