@@ -82,7 +82,7 @@ pub(crate) enum Says {
     /// A credential with one or several mappings.
     Publishes(Vec<SignedMapping>),
     /// A removal.
-    Removes(SignedRemoval),
+    Removes(Box<SignedRemoval>),
 }
 
 /// What a server answered.
@@ -200,7 +200,7 @@ impl History {
             credential: credential.clone(),
             removal: removal.sign(key)?,
         };
-        let sent = self.note(person, Says::Removes(request.removal.clone()));
+        let sent = self.note(person, Says::Removes(Box::new(request.removal.clone())));
         Ok((sent, request.encode()))
     }
 
