@@ -90,7 +90,7 @@ fn run(steps: &[Step], directory: &Path) -> Result<String> {
     }
     let path = directory.join("tutorial.sh");
     fs::write(&path, script)?;
-    let mut search = vec![program("sotto")?, program("sotto-server")?]
+    let mut search = [program("sotto")?, program("sotto-server")?]
         .iter()
         .filter_map(|program| program.parent().map(Path::to_owned))
         .collect::<Vec<PathBuf>>();

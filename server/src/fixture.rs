@@ -32,7 +32,7 @@ impl Provider {
     pub(crate) fn new(count: usize) -> Self {
         let root = tempfile::tempdir().unwrap();
         let now = UnixTime::now();
-        let (records, trust) = records(count, SEED, now);
+        let (records, trust) = records(count, now);
         let options = InitOptions {
             trust: Some(trust.to_toml()),
             listen: None,
@@ -97,12 +97,19 @@ impl Provider {
 }
 
 /// Sample recipients that have published something.
-pub(crate) fn records(count: usize, seed: u64, now: UnixTime) -> (Vec<SampleRecord>, TrustList) {
-    let (mut records, trust) = sample::generate(2 * count, seed, now).unwrap();
+fn records(count: usize, now: UnixTime) -> (Vec<SampleRecord>, TrustList) {
+    let (mut records, trust) = sample::generate(2 * count, SEED, now).unwrap();
     records.retain(|record| !record.mappings.is_empty());
     records.truncate(count);
     assert_eq!(records.len(), count);
     (records, trust)
+}
+
+/// Sample recipients that a provider of `count` doesn't have, of the CSIPs that
+/// it trusts.
+pub(crate) fn further(count: usize, more: usize, now: UnixTime) -> Vec<SampleRecord> {
+    let (mut all, _) = records(count + more, now);
+    all.split_off(count)
 }
 
 /// One for all tests that don't change it.

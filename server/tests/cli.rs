@@ -111,7 +111,6 @@ fn commands_without_their_input_say_what_is_missing() {
         (&["import", "nowhere.jsonl"][..], "nowhere.jsonl"),
         (&["snapshot", "build"], "sotto-server import"),
         (&["snapshot", "inspect"], "snapshot build"),
-        (&["serve"], "snapshot build"),
     ] {
         let error = operator.fails(args);
         assert!(error.contains(expected), "{args:?}: {error}");

@@ -90,7 +90,9 @@ pub enum BuildError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is nothing to publish.
-    #[error("there is nothing to publish: no mapping is held that is still valid")]
+    #[error(
+        "there is nothing to publish: no mapping is held that is still valid; run `sotto-server import`, or `serve` and let recipients publish"
+    )]
     Empty,
     /// The published snapshot, which the new one must name.
     #[error("the snapshot before can't be read: {0}")]

@@ -10,7 +10,7 @@ use protocol::time::UnixTime;
 use super::file::Section;
 use super::*;
 use crate::data_dir::{DataDir, InitOptions};
-use crate::fixture::{Provider, shared};
+use crate::fixture::{Provider, further, shared};
 use crate::memory::{Memory, Purpose};
 
 fn load(provider: &Provider) -> Snapshot {
@@ -126,7 +126,7 @@ fn pir_answers_are_the_columns() {
 fn snapshots_follow_one_another_and_unchanged_buckets_keep_their_bytes() {
     let provider = Provider::new(60);
     let first = load(&provider);
-    let (more, _) = crate::fixture::records(10, 7, provider.now);
+    let more = further(60, 2, provider.now);
     provider.put(&more[..1]);
     provider.publish();
     let second = load(&provider);
@@ -221,7 +221,7 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
 fn parts_of_two_snapshots_dont_mix() {
     let provider = Provider::new(20);
     let first = load(&provider);
-    let (more, _) = crate::fixture::records(1, 9, provider.now);
+    let more = further(20, 1, provider.now);
     provider.put(&more);
     provider.publish();
     let second = load(&provider);
