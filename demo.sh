@@ -3,6 +3,7 @@
 # encrypted snapshot, is served over TLS and looked up by PIR.
 #
 # SOTTO_DEMO_COUNT: identifiers in the directory, 100 000 if not set.
+# SOTTO_DEMO_PROGRAMS: directory with sotto and sotto-server; built if not set.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,11 +16,15 @@ run() {
     "$@"
 }
 
-command -v cargo >/dev/null || { echo "demo.sh: no Rust toolchain; install it from https://rustup.rs" >&2; exit 1; }
-say "Build the two binaries"
-run cargo build --release --locked -p server -p client
-target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-PATH="$target/release:$PATH"
+programs=${SOTTO_DEMO_PROGRAMS:-}
+if [ -z "$programs" ]; then
+    command -v cargo >/dev/null || { echo "demo.sh: no Rust toolchain; install it from https://rustup.rs" >&2; exit 1; }
+    say "Build the two binaries"
+    run cargo build --release --locked -p server -p client
+    target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+    programs="$target/release"
+fi
+PATH="$programs:$PATH"
 
 work=$(mktemp -d)
 server=
