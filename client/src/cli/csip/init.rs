@@ -19,8 +19,8 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME", value_parser = issuer)]
     issuer: Issuer,
 
-    /// What the CSIP may speak for: tel:*, tel:+<digits>, mailto:* or
-    /// mailto:*@<domain>. Several may follow.
+    /// What the CSIP may speak for: tel:*, tel:+DIGITS, mailto:* or
+    /// mailto:*@DOMAIN. Several may follow.
     #[arg(long = "scope", value_name = "SCOPE", required = true, num_args = 1..)]
     scopes: Vec<Scope>,
 
