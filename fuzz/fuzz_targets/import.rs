@@ -11,12 +11,12 @@ use server::data_dir::{DataDir, InitOptions};
 use server::import::{self, ImportOptions};
 use server::progress::Progress;
 use server::sample::Sample;
-use server::store::embedded::EmbeddedStore;
+use server::store::Store;
 use tempfile::TempDir;
 
 struct Provider {
     directory: TempDir,
-    store: EmbeddedStore,
+    store: Box<dyn Store>,
     trust: TrustList,
 }
 
@@ -26,7 +26,7 @@ static PROVIDER: LazyLock<Provider> = LazyLock::new(|| {
     let data = DataDir::init(&root, &InitOptions::default()).expect("a data directory");
     let sample = Sample::new(1, UnixTime::from_secs(1_800_000_000)).expect("a sample");
     Provider {
-        store: data.store().expect("a store"),
+        store: Box::new(data.store().expect("a store")),
         trust: sample.trust().clone(),
         directory,
     }
