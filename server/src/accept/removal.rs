@@ -35,7 +35,7 @@ pub(super) fn remove(
         // The release has taken away all that this could.
         return Ok(Next::unchanged());
     }
-    // A credential that nobody trusted vouches for now is not taken up.
+    // A credential without a trusted CSIP behind it is not taken up.
     let counts = match (&held.bundle, standing) {
         (Some(bundle), Err(_)) => bundle.credential(),
         _ => credential,
