@@ -67,7 +67,7 @@ fn what_is_cut_in_the_middle_never_happened() -> Result<()> {
                 .status()?
                 .success()
         );
-        Ok(())
+        cluster.wait_for_crash()
     };
     for cut in [&terminate as &dyn Fn(&Cluster) -> Result<()>, &kill] {
         let failed = store.update(&mut |update| {

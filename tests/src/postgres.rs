@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
@@ -148,6 +149,24 @@ impl Cluster {
             ],
         )?;
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Waits until the cluster has noticed that one of its processes was killed
+    /// and has ended all others: a connection made before would be cut as well.
+    ///
+    /// # Errors
+    /// A log that can't be read, or doesn't say so within a minute.
+    pub fn wait_for_crash(&self) -> Result<()> {
+        let begun = Instant::now();
+        let log = self.path("data/log");
+        while !fs::read_to_string(&log)?.contains("all server processes terminated") {
+            ensure!(
+                begun.elapsed() < Duration::from_secs(60),
+                "PostgreSQL runs on"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Every file of the cluster, with what has reached it so far.
