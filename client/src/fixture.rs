@@ -274,5 +274,7 @@ fn manifest(
         audit: protocol::audit::Head::EMPTY,
         blocked: 0,
         previous: previous.map(|previous| Hash::of(&previous.published)),
+        token_keys: None,
+        filter: None,
     }
 }

@@ -72,6 +72,10 @@ pub struct Manifest {
     pub blocked: u32,
     /// Digest of the manifest before this one; `None` exactly for the first.
     pub previous: Option<Hash>,
+    /// Digest of the directory of token keys; `None` if the DP takes no tokens.
+    pub token_keys: Option<Hash>,
+    /// The membership filter, if the DP publishes one.
+    pub filter: Option<Artifact>,
 }
 
 /// Parameters and shape of a snapshot's PIR, for the client to validate against

@@ -32,6 +32,9 @@ const PREVIOUS: Field = 20;
 const AUDIT_ENTRIES: Field = 21;
 const AUDIT_HASH: Field = 22;
 const BLOCKED: Field = 23;
+const TOKEN_KEYS: Field = 24;
+const FILTER_DIGEST: Field = 25;
+const FILTER_BYTES: Field = 26;
 
 // Keys of the map under `PIR`.
 const PARAMETER_SET: Field = 1;
@@ -71,6 +74,13 @@ pub(super) fn encode(manifest: &Manifest) -> Result<Vec<u8>, CborError> {
     if let Some(previous) = &m.previous {
         fields.push((PREVIOUS, bytes(previous.as_bytes())));
     }
+    if let Some(token_keys) = &m.token_keys {
+        fields.push((TOKEN_KEYS, bytes(token_keys.as_bytes())));
+    }
+    if let Some(filter) = &m.filter {
+        fields.push((FILTER_DIGEST, bytes(filter.digest.as_bytes())));
+        fields.push((FILTER_BYTES, filter.bytes.into()));
+    }
     cbor::encode(&map(fields))
 }
 
@@ -108,9 +118,14 @@ pub(super) fn decode(payload: &[u8]) -> Result<Manifest, ManifestError> {
         },
         blocked: u32::try_from(fields.unsigned(BLOCKED)?)
             .map_err(|_| ManifestError::OutOfRange { field: BLOCKED })?,
-        previous: match fields.optional(PREVIOUS) {
+        previous: optional_hash(&mut fields, PREVIOUS)?,
+        token_keys: optional_hash(&mut fields, TOKEN_KEYS)?,
+        filter: match optional_hash(&mut fields, FILTER_DIGEST)? {
             None => None,
-            Some(value) => Some(hash_value(value)?),
+            Some(digest) => Some(Artifact {
+                digest,
+                bytes: fields.unsigned(FILTER_BYTES)?,
+            }),
         },
     };
     fields.finish()?;
@@ -169,16 +184,8 @@ fn hash(fields: &mut MapReader, field: Field) -> Result<Hash, CborError> {
     fields.byte_array(field).map(Hash::from_bytes)
 }
 
-fn hash_value(value: Value) -> Result<Hash, CborError> {
-    let wrong = CborError::WrongType {
-        field: PREVIOUS,
-        expected: "a byte string of the fixed length",
-    };
-    let Value::Bytes(bytes) = value else {
-        return Err(wrong);
-    };
-    let array: [u8; 32] = bytes.try_into().map_err(|_| wrong)?;
-    Ok(Hash::from_bytes(array))
+fn optional_hash(fields: &mut MapReader, field: Field) -> Result<Option<Hash>, CborError> {
+    Ok(fields.optional_byte_array(field)?.map(Hash::from_bytes))
 }
 
 fn bytes(bytes: &[u8]) -> Value {

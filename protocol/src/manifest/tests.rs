@@ -55,6 +55,11 @@ fn manifest(sequence: u64, previous: Option<Hash>) -> Manifest {
         },
         blocked: 2,
         previous,
+        token_keys: Some(Hash::of(b"token keys")),
+        filter: Some(Artifact {
+            digest: Hash::of(b"filter"),
+            bytes: 120_000,
+        }),
     };
     manifest.snapshot = manifest.computed_snapshot_id();
     manifest
@@ -167,10 +172,25 @@ fn every_field_is_required_and_no_other_allowed() {
             "{field}: {error}"
         );
     }
+    for field in [20, 24, 25] {
+        let error = refusal(&payload_with(field, Some(Value::Bool(true))));
+        assert!(
+            matches!(error, ManifestError::Payload(CborError::WrongType { field: at, .. }) if at == field),
+            "{field}: {error}"
+        );
+    }
+    // A filter has both a digest and a length, or there is none.
     assert_eq!(
-        refusal(&payload_with(24, Some(Value::Bool(true)))),
-        ManifestError::Payload(CborError::UnknownField)
+        refusal(&payload_with(26, None)),
+        ManifestError::Payload(CborError::MissingField { field: 26 })
     );
+    for unknown in [25, 27] {
+        let value = (unknown == 27).then_some(Value::Bool(true));
+        assert_eq!(
+            refusal(&payload_with(unknown, value)),
+            ManifestError::Payload(CborError::UnknownField)
+        );
+    }
 }
 
 #[test]

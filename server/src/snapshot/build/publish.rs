@@ -82,6 +82,8 @@ pub(super) fn publish(
         audit: built.audit,
         blocked,
         previous: previous.as_ref().map(SignedManifest::digest),
+        token_keys: None,
+        filter: None,
     };
     let id = manifest.snapshot;
     let signed = manifest.sign(options.provider)?;

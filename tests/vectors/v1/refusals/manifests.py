@@ -47,8 +47,11 @@ def vectors():
     yield manifest("naming no key", fields | {8: b""}, pinned, "DpKey.Cbor.Truncated")
     yield manifest("naming a key with a kid", fields | {8: cbor(DP.cose | {2: b"kid"})}, pinned, "DpKey.MalformedKey")
     for key in fields:
-        yield manifest(f"without field {key}", without(fields, key), "profile: exactly fields 1 to 23, 20 optional", "Payload.MissingField")
-    yield manifest("with field 24", fields | {24: 0}, "profile: exactly fields 1 to 23, 20 optional", "Payload.UnknownField")
+        yield manifest(f"without field {key}", without(fields, key), "profile: exactly fields 1 to 26, 20 and 24 to 26 optional", "Payload.MissingField")
+    yield manifest("with field 27", fields | {27: 0}, "profile: fields 1 to 26, 20 and 24 to 26 optional", "Payload.UnknownField")
+    yield manifest("with token keys of 31 bytes", fields | {24: bytes(31)}, "profile: a SHA3-256 digest", "Payload.WrongType")
+    yield manifest("with a filter of no length", fields | {25: bytes(32)}, "profile: 25 and 26 both or neither", "Payload.MissingField")
+    yield manifest("with the length of no filter", fields | {26: 9}, "profile: 25 and 26 both or neither", "Payload.UnknownField")
     yield manifest("with the identity as OPRF key", fields | {9: bytes(32)}, "RFC 9497 §2.1: not the identity", "OprfKey.InvalidElement")
     yield manifest("with an OPRF key that is no element", fields | {9: b"\xff" * 32}, "RFC 9496 §4.3.1", "OprfKey.InvalidElement")
     times = "profile: published < expires ≤ 9999-12-30T22:00:00Z"
