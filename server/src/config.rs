@@ -97,7 +97,9 @@ pub struct Queries {
     pub max_batch: usize,
     /// Queries that wait.
     pub queue_length: usize,
-    /// Queries of one sender that wait.
+    /// Queries of one account that wait.
+    pub per_account: usize,
+    /// Queries of one sender of an account that wait.
     pub per_sender: usize,
     /// Milliseconds that one waits.
     pub deadline_ms: u64,
@@ -252,6 +254,12 @@ impl Config {
                 QUEUE_MAX as u64,
             ),
             (
+                "queries.per_account",
+                self.queries.per_account as u64,
+                1,
+                QUEUE_MAX as u64,
+            ),
+            (
                 "queries.per_sender",
                 self.queries.per_sender as u64,
                 1,
@@ -380,7 +388,8 @@ impl Default for Queries {
         Self {
             max_batch: pir_core::query::MAX_BATCH,
             queue_length: 64,
-            per_sender: 48,
+            per_account: 48,
+            per_sender: 32,
             deadline_ms: 10_000,
             threads: 0,
             backend: AUTO.to_owned(),

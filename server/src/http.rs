@@ -152,6 +152,7 @@ impl AppState {
             limits: Limits {
                 max_batch: config.queries.max_batch,
                 queue_length: config.queries.queue_length,
+                per_account: config.queries.per_account,
                 per_sender: config.queries.per_sender,
                 deadline: config.queries.deadline(),
             },

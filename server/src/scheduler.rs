@@ -1,10 +1,11 @@
 //! Queries wait here for a pass over the database.
 //!
-//! One thread runs the passes, on a rayon pool of its own. A query starts a pass at once if none runs;
-//! those that arrive meanwhile share the next, up to the batch size, so that
-//! under load one reading of the database serves many. The queue is bounded and
-//! fair between senders, and a query waits no longer than its deadline: what
-//! can't be served in time is refused at once.
+//! One thread runs the passes, on a rayon pool of its own. A query starts a pass
+//! at once if none runs; those that arrive meanwhile share the next, up to the
+//! batch size, so that under load one reading of the database serves many. The
+//! queue is bounded and fair between accounts and between the senders of each,
+//! and a query waits no longer than its deadline: what can't be served in time is
+//! refused at once.
 
 mod queue;
 mod worker;
@@ -30,6 +31,25 @@ pub trait Engine: Send + Sync + 'static {
     fn answer(&self, queries: Vec<Self::Query>) -> Option<Vec<Self::Answer>>;
 }
 
+/// Whose query it is: queries of different accounts, and of different senders of
+/// one account, are served in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// Which account answers for it.
+    pub account: Account,
+    /// Tells the senders of an account apart, and says nothing else of them.
+    pub sender: u64,
+}
+
+/// Who answers for a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// A sender's account.
+    Known(SenderIndex),
+    /// Nobody known: tokens were paid. All of these share one turn.
+    Tokens,
+}
+
 /// How long the queue may grow and queries may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -37,7 +57,9 @@ pub struct Limits {
     pub max_batch: usize,
     /// Queries that wait.
     pub queue_length: usize,
-    /// Queries of one sender that wait.
+    /// Queries of one account that wait.
+    pub per_account: usize,
+    /// Queries of one sender of an account that wait.
     pub per_sender: usize,
     /// How long one waits.
     pub deadline: Duration,
@@ -53,6 +75,15 @@ pub enum ScheduleError {
     Full {
         /// How many may wait.
         queue_length: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Too many of this account wait already, and not so many of another of its
+    /// senders that this one could take the place of one of those.
+    #[error("{per_account} queries of this account wait already")]
+    AccountFull {
+        /// How many of one account may wait.
+        per_account: usize,
         /// When to try again.
         retry_after: Duration,
     },
@@ -109,6 +140,7 @@ impl<E: Engine> Scheduler<E> {
         let state = State {
             queue: Queue::new(Bounds {
                 total: limits.queue_length,
+                per_account: limits.per_account,
                 per_sender: limits.per_sender,
             }),
             stopping: false,
@@ -132,11 +164,11 @@ impl<E: Engine> Scheduler<E> {
     /// [`ScheduleError`].
     pub async fn answer(
         &self,
-        sender: SenderIndex,
+        requester: Requester,
         engine: Arc<E>,
         query: E::Query,
     ) -> Result<E::Answer, ScheduleError> {
-        let receiver = self.shared.enqueue(sender, engine, query)?;
+        let receiver = self.shared.enqueue(requester, engine, query)?;
         let deadline = self.shared.limits.deadline;
         match tokio::time::timeout(deadline, receiver).await {
             Ok(Ok(result)) => result,
@@ -157,7 +189,7 @@ impl<E: Engine> Scheduler<E> {
 impl<E: Engine> Shared<E> {
     fn enqueue(
         &self,
-        sender: SenderIndex,
+        requester: Requester,
         engine: Arc<E>,
         query: E::Query,
     ) -> Result<oneshot::Receiver<Result<E::Answer, ScheduleError>>, ScheduleError> {
@@ -167,7 +199,7 @@ impl<E: Engine> Shared<E> {
         }
         let (reply, receiver) = oneshot::channel();
         let refused = state.queue.push(Job {
-            sender,
+            requester,
             engine,
             query,
             since: Instant::now(),
@@ -179,6 +211,10 @@ impl<E: Engine> Shared<E> {
             let _ = refused.job.reply.send(Err(match refused.bound {
                 Bound::Total => ScheduleError::Full {
                     queue_length: self.limits.queue_length,
+                    retry_after,
+                },
+                Bound::PerAccount => ScheduleError::AccountFull {
+                    per_account: self.limits.per_account,
                     retry_after,
                 },
                 Bound::PerSender => ScheduleError::SenderFull {

@@ -16,7 +16,7 @@ use pir_core::params::{Params, plan};
 use pir_core::query::{MAX_BATCH, Query};
 use pir_core::server::{Server, Workspace};
 use pir_core::setup::{self, Preprocessed};
-use server::scheduler::{Engine, Limits, Scheduler};
+use server::scheduler::{Account, Engine, Limits, Requester, Scheduler};
 use server::senders::SenderIndex;
 
 /// Compare lone queries, one client at a time and many at once.
@@ -111,9 +111,12 @@ struct Bench {
 impl Bench {
     /// Has one query of a client answered, each client being a sender.
     async fn answer(&self, client: usize, query: Query) -> Result<Answer> {
-        let sender = SenderIndex::from(client as u32);
+        let requester = Requester {
+            account: Account::Known(SenderIndex::from(client as u32)),
+            sender: 0,
+        };
         let database = Arc::clone(&self.database);
-        Ok(self.scheduler.answer(sender, database, query).await?)
+        Ok(self.scheduler.answer(requester, database, query).await?)
     }
 
     /// One lookup of a client.
@@ -198,6 +201,7 @@ async fn main() -> Result<()> {
     let limits = Limits {
         max_batch: args.max_batch as usize,
         queue_length: clients.max(columns.len()),
+        per_account: 1,
         per_sender: 1,
         deadline: Duration::from_secs(60),
     };

@@ -16,7 +16,7 @@ fn the_shipped_file_states_the_defaults() {
     let keys = table
         .values()
         .map(|value| value.as_table().map_or(1, toml::Table::len));
-    assert_eq!(keys.sum::<usize>(), 28);
+    assert_eq!(keys.sum::<usize>(), 29);
 }
 
 #[test]
@@ -67,6 +67,7 @@ fn what_is_unknown_or_out_of_range_is_refused() {
         ("[queries]\nmax_batch = 17", "queries.max_batch"),
         ("[queries]\nmax_batch = 0", "queries.max_batch"),
         ("[queries]\nqueue_length = 0", "queries.queue_length"),
+        ("[queries]\nper_account = 0", "queries.per_account"),
         ("[queries]\nper_sender = 0", "queries.per_sender"),
         ("[queries]\nthreads = 1025", "queries.threads"),
         ("[snapshot]\nlifetime_hours = 0", "snapshot.lifetime_hours"),

@@ -146,10 +146,11 @@ impl From<&Error> for Problem {
                 ScheduleError::Full { retry_after, .. }
                 | ScheduleError::Deadline { retry_after, .. },
             ) => Self::new(ProblemType::Overloaded).with_retry_after(whole_seconds(*retry_after)),
-            Error::Schedule(ScheduleError::SenderFull { retry_after, .. }) => {
-                Self::new(ProblemType::TooManyRequests)
-                    .with_retry_after(whole_seconds(*retry_after))
-            }
+            Error::Schedule(
+                ScheduleError::AccountFull { retry_after, .. }
+                | ScheduleError::SenderFull { retry_after, .. },
+            ) => Self::new(ProblemType::TooManyRequests)
+                .with_retry_after(whole_seconds(*retry_after)),
             Error::Schedule(ScheduleError::Failed) => Self::new(ProblemType::Internal),
             Error::Schedule(ScheduleError::Stopping) | Error::NotReady => {
                 Self::new(ProblemType::NotReady).with_retry_after(1)

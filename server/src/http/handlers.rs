@@ -15,6 +15,7 @@ use super::access::Noted;
 use super::auth::authenticate;
 use super::body::{self, Length};
 use super::{AppState, Error};
+use crate::scheduler::{Account, Requester};
 use crate::snapshot::Snapshot;
 
 pub(super) type Shared = State<Arc<AppState>>;
@@ -121,7 +122,11 @@ pub(super) async fn query(
         .await
         .map_err(|_| Error::Panicked)?
         .map_err(Error::Query)?;
-    let answer = state.scheduler.answer(sender, snapshot, query).await?;
+    let requester = Requester {
+        account: Account::Known(sender),
+        sender: 0,
+    };
+    let answer = state.scheduler.answer(requester, snapshot, query).await?;
     Ok(fresh(media::ANSWER, answer))
 }
 

@@ -27,6 +27,14 @@ struct Bench {
     scheduler: Arc<Scheduler<Gate>>,
 }
 
+/// The only sender of an account.
+fn of(account: u32) -> Requester {
+    Requester {
+        account: Account::Known(account.into()),
+        sender: 0,
+    }
+}
+
 type Task = tokio::task::JoinHandle<Result<u32, ScheduleError>>;
 
 impl Bench {
@@ -34,6 +42,7 @@ impl Bench {
         Self::with_limits(Limits {
             max_batch,
             queue_length,
+            per_account: usize::MAX,
             per_sender: usize::MAX,
             deadline,
         })
@@ -75,7 +84,7 @@ impl Bench {
 
     fn spawn(&self, engine: &Arc<Gate>, sender: u32, query: u32) -> Task {
         let (scheduler, engine) = (Arc::clone(&self.scheduler), Arc::clone(engine));
-        tokio::spawn(async move { scheduler.answer(sender.into(), engine, query).await })
+        tokio::spawn(async move { scheduler.answer(of(sender), engine, query).await })
     }
 
     /// Occupies the worker with a pass of its own.
@@ -178,6 +187,7 @@ async fn a_sender_with_too_many_hears_it_at_once() {
     let limits = Limits {
         max_batch: 4,
         queue_length: 10,
+        per_account: 2,
         per_sender: 2,
         deadline: LONG,
     };
@@ -295,16 +305,17 @@ async fn passes_run_on_a_member_of_a_pool_of_their_own() {
     let limits = Limits {
         max_batch: 1,
         queue_length: 1,
+        per_account: 1,
         per_sender: 1,
         deadline: LONG,
     };
     for threads in [1, 3] {
         let scheduler = Scheduler::start(limits, threads).unwrap();
-        let answer = scheduler.answer(SENDER.into(), Arc::new(Pool), ()).await;
+        let answer = scheduler.answer(of(SENDER), Arc::new(Pool), ()).await;
         assert_eq!(answer, Ok((Some(0), threads)));
     }
     let scheduler = Scheduler::start(limits, 0).unwrap();
-    let answer = scheduler.answer(SENDER.into(), Arc::new(Pool), ()).await;
+    let answer = scheduler.answer(of(SENDER), Arc::new(Pool), ()).await;
     assert!(matches!(answer, Ok((Some(0), 1..))));
 }
 
@@ -323,7 +334,7 @@ async fn the_end_waits_for_those_that_wait() {
     } = bench;
     scheduler.shared.lock().stopping = true;
     assert_eq!(
-        scheduler.answer(SENDER.into(), engine, 5).await,
+        scheduler.answer(of(SENDER), engine, 5).await,
         Err(ScheduleError::Stopping)
     );
     tokio::task::block_in_place(|| drop(scheduler));

@@ -167,6 +167,7 @@ impl Service {
             limits: Limits {
                 max_batch: 1,
                 queue_length: 1,
+                per_account: 1,
                 per_sender: 1,
                 deadline: Duration::from_secs(1),
             },

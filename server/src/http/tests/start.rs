@@ -43,6 +43,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         limits: Limits {
             max_batch: 1,
             queue_length: 1,
+            per_account: 1,
             per_sender: 1,
             deadline: Duration::from_secs(1),
         },

@@ -20,24 +20,44 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(total: usize, per_sender: usize) -> Self {
+    fn new(total: usize, per_account: usize) -> Self {
+        Self::with_bounds(Bounds {
+            total,
+            per_account,
+            per_sender: per_account,
+        })
+    }
+
+    fn with_bounds(bounds: Bounds) -> Self {
         Self {
-            queue: Queue::new(Bounds { total, per_sender }),
+            queue: Queue::new(bounds),
             engines: [Arc::new(Idle), Arc::new(Idle)],
             receivers: Vec::new(),
         }
     }
 
-    /// Adds a query of a sender; gives the refused one and why.
-    fn push(&mut self, sender: u32, query: u32) -> Option<(u32, Bound)> {
-        self.push_for(0, sender, query)
+    /// Adds a query of an account's only sender; gives the refused one and why.
+    fn push(&mut self, account: u32, query: u32) -> Option<(u32, Bound)> {
+        self.push_for(0, account, query)
     }
 
-    fn push_for(&mut self, engine: usize, sender: u32, query: u32) -> Option<(u32, Bound)> {
+    fn push_for(&mut self, engine: usize, account: u32, query: u32) -> Option<(u32, Bound)> {
+        self.push_of(engine, (account, 0), query)
+    }
+
+    fn push_of(
+        &mut self,
+        engine: usize,
+        (account, sender): (u32, u64),
+        query: u32,
+    ) -> Option<(u32, Bound)> {
         let (reply, receiver) = oneshot::channel();
         self.receivers.push(receiver);
         let refused = self.queue.push(Job {
-            sender: sender.into(),
+            requester: Requester {
+                account: Account::Known(account.into()),
+                sender,
+            },
             engine: Arc::clone(&self.engines[engine]),
             query,
             since: Instant::now(),
@@ -202,4 +222,84 @@ fn those_that_waited_too_long_come_out() {
     assert_eq!(late.len(), 2);
     assert_eq!(bench.queue.len(), 0);
     assert!(bench.take(9).is_empty());
+}
+
+#[test]
+fn senders_of_an_account_are_served_in_turn_and_give_others_no_more() {
+    let mut bench = Bench::new(200, 100);
+    for query in 0..50 {
+        bench.push_of(0, (0, 1), query);
+    }
+    bench.push_of(0, (0, 2), 100);
+    bench.push_of(0, (0, 3), 200);
+    // Three senders of one account have no more turns than one of another.
+    for query in 300..305 {
+        bench.push_of(0, (1, 9), query);
+    }
+    assert_eq!(bench.take(6), [0, 300, 100, 301, 200, 302]);
+    assert_eq!(bench.take(4), [1, 303, 2, 304]);
+    assert_eq!(bench.take(2), [3, 4]);
+}
+
+#[test]
+fn a_sender_is_bounded_within_its_account() {
+    let mut bench = Bench::with_bounds(Bounds {
+        total: 100,
+        per_account: 4,
+        per_sender: 3,
+    });
+    for query in 0..3 {
+        assert_eq!(bench.push_of(0, (0, 1), query), None);
+    }
+    assert_eq!(bench.push_of(0, (0, 1), 3), Some((3, Bound::PerSender)));
+    assert_eq!(bench.push_of(0, (0, 2), 100), None);
+    // The account is full: whoever has fewer takes the place of the greedy one.
+    assert_eq!(bench.push_of(0, (0, 3), 200), Some((2, Bound::PerAccount)));
+    assert_eq!(
+        bench.push_of(0, (0, 3), 201),
+        Some((201, Bound::PerAccount))
+    );
+    assert_eq!(bench.push_of(0, (0, 1), 4), Some((4, Bound::PerAccount)));
+    // Another account doesn't notice.
+    assert_eq!(bench.push_of(0, (1, 1), 300), None);
+    assert_eq!(bench.queue.len(), 5);
+    assert_eq!(bench.take(9), [0, 300, 100, 200, 1]);
+    assert_eq!(bench.queue.len(), 0);
+}
+
+#[test]
+fn in_a_full_queue_a_greedy_sender_gives_way_to_one_of_its_own_account() {
+    let mut bench = Bench::with_bounds(Bounds {
+        total: 4,
+        per_account: 9,
+        per_sender: 9,
+    });
+    (0..4).for_each(|query| assert_eq!(bench.push_of(0, (0, 1), query), None));
+    assert_eq!(bench.push_of(0, (0, 2), 100), Some((3, Bound::Total)));
+    assert_eq!(bench.push_of(0, (0, 2), 101), Some((2, Bound::Total)));
+    assert_eq!(bench.push_of(0, (0, 2), 102), Some((102, Bound::Total)));
+    assert_eq!(bench.take(9), [0, 100, 1, 101]);
+}
+
+#[test]
+fn those_who_pay_with_tokens_share_a_turn() {
+    let mut bench = Bench::new(20, 20);
+    bench.push(0, 0);
+    bench.push(0, 1);
+    for (sender, query) in (0..3u64).zip(100..) {
+        let (reply, receiver) = oneshot::channel();
+        bench.receivers.push(receiver);
+        let refused = bench.queue.push(Job {
+            requester: Requester {
+                account: Account::Tokens,
+                sender,
+            },
+            engine: Arc::clone(&bench.engines[0]),
+            query,
+            since: Instant::now(),
+            reply,
+        });
+        assert!(refused.is_none());
+    }
+    assert_eq!(bench.take(5), [0, 100, 1, 101, 102]);
 }
