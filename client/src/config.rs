@@ -26,6 +26,8 @@ pub struct ClientConfig {
     pub roots: TlsRoots,
     /// Authenticates the sender.
     pub api_key: Option<ApiKey>,
+    /// Authenticates the sender as well, or instead.
+    pub certificate: Option<ClientCertificate>,
     /// The last manifest accepted from this DP, if remembered: older ones are
     /// then refused.
     pub last_manifest: Option<ManifestPin>,
@@ -59,6 +61,7 @@ pub enum TlsRoots {
 pub(crate) struct Endpoint<'a> {
     pub(crate) server: &'a str,
     pub(crate) roots: &'a TlsRoots,
+    pub(crate) certificate: Option<&'a ClientCertificate>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
 }
@@ -72,6 +75,7 @@ impl ClientConfig {
             trust,
             roots: TlsRoots::System,
             api_key: None,
+            certificate: None,
             last_manifest: None,
             keyring: None,
             slots: None,
@@ -86,6 +90,13 @@ impl ClientConfig {
     #[must_use]
     pub fn with_api_key(mut self, key: ApiKey) -> Self {
         self.api_key = Some(key);
+        self
+    }
+
+    /// The same with a TLS certificate of the sender's own.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -124,9 +135,33 @@ impl ClientConfig {
         Endpoint {
             server: &self.server,
             roots: &self.roots,
+            certificate: self.certificate.as_ref(),
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
         }
+    }
+}
+
+/// A TLS certificate by which the provider knows a sender: certificate chain and
+/// private key, PEM, one after the other. `Debug` is redacted, wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct ClientCertificate(Vec<u8>);
+
+impl ClientCertificate {
+    /// Chain and key in one PEM text; whether they are usable is seen when the
+    /// client [connects](crate::Client::connect).
+    pub fn from_pem(pem: impl Into<Vec<u8>>) -> Self {
+        Self(pem.into())
+    }
+
+    pub(crate) fn pem(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate(redacted)")
     }
 }
 

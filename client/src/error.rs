@@ -23,6 +23,11 @@ pub enum ClientError {
     /// The TLS certificates are not PEM, or none.
     #[error("no usable TLS certificate in the PEM file")]
     TlsRoots,
+    /// The sender's own certificate is not PEM of a chain and its key.
+    #[error(
+        "the client certificate must be a PEM file with a certificate chain and its private key"
+    )]
+    ClientCertificate,
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     TlsSetup(#[source] Arc<reqwest::Error>),

@@ -44,7 +44,7 @@ mod snapshot;
 mod transport;
 
 pub use client::Client;
-pub use config::{ApiKey, ApiKeyError, ClientConfig, TlsRoots};
+pub use config::{ApiKey, ApiKeyError, ClientCertificate, ClientConfig, TlsRoots};
 pub use error::ClientError;
 pub use found::{AudienceFound, Found};
 pub use key_file::{KeyFile, KeyFileError, Passphrase};

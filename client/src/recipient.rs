@@ -148,6 +148,7 @@ impl Recipient {
         let endpoint = Endpoint {
             server: &config.server,
             roots: &config.roots,
+            certificate: None,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
         };

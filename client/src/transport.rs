@@ -7,7 +7,7 @@ use protocol::problem::{PROBLEM_BYTES_MAX, Problem};
 use protocol::wire::media;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Method, RequestBuilder, Response, Url, tls};
+use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, Url, tls};
 use zeroize::Zeroizing;
 
 use crate::config::{ApiKey, Endpoint, TlsRoots};
@@ -71,7 +71,7 @@ impl Transport {
     ///
     /// # Errors
     /// [`ClientError::ServerUrl`], [`ClientError::TlsRoots`],
-    /// [`ClientError::TlsSetup`].
+    /// [`ClientError::ClientCertificate`], [`ClientError::TlsSetup`].
     pub(crate) fn new(
         endpoint: Endpoint<'_>,
         api_key: Option<&ApiKey>,
@@ -90,6 +90,11 @@ impl Transport {
                 return Err(ClientError::TlsRoots);
             }
             builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(certificate) = endpoint.certificate {
+            let identity = Identity::from_pem(certificate.pem())
+                .map_err(|_| ClientError::ClientCertificate)?;
+            builder = builder.identity(identity);
         }
         let http = builder
             .build()
@@ -359,6 +364,21 @@ mod tests {
             let config = config("https://dp.example").with_tls_roots(pem);
             assert!(
                 matches!(transport(&config), Err(ClientError::TlsRoots)),
+                "{pem}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_certificate_has_a_key() {
+        for pem in [
+            "",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let config = config("https://dp.example")
+                .with_certificate(crate::config::ClientCertificate::from_pem(pem));
+            assert!(
+                matches!(transport(&config), Err(ClientError::ClientCertificate)),
                 "{pem}"
             );
         }

@@ -66,6 +66,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
+    /// Certificates of those who issue clients' certificates, PEM; empty for none.
+    pub client_authorities: PathBuf,
 }
 
 /// How snapshots are published.
@@ -361,6 +363,7 @@ impl Default for Tls {
         Self {
             certificate: "tls/cert.pem".into(),
             key: "tls/key.pem".into(),
+            client_authorities: PathBuf::new(),
         }
     }
 }

@@ -375,10 +375,14 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Tls`].
     pub fn tls(&self, config: &Config) -> Result<Arc<rustls::ServerConfig>, DataDirError> {
-        let (certificate, key) = (&config.tls.certificate, &config.tls.key);
+        let tls = &config.tls;
+        let authorities = &tls.client_authorities;
+        let authorities =
+            (!authorities.as_os_str().is_empty()).then(|| self.root.join(authorities));
         Ok(tls::server_config(
-            &self.root.join(certificate),
-            &self.root.join(key),
+            &self.root.join(&tls.certificate),
+            &self.root.join(&tls.key),
+            authorities.as_deref(),
         )?)
     }
 

@@ -1,6 +1,7 @@
-//! The senders that may look identifiers up, known by their API keys.
+//! The senders that may look identifiers up, known by an API key or by a TLS
+//! certificate.
 //!
-//! Only the SHA3-256 of a key is kept; a key has 256 random bits, so that its
+//! Only the SHA3-256 of either is kept; a key has 256 random bits, so that its
 //! hash gives nothing away.
 
 use std::fmt;
@@ -19,8 +20,7 @@ use crate::durable::{self, FileError, PRIVATE};
 
 const NAME_MAX: usize = 64;
 const KEY_PREFIX: &str = "sotto_";
-const HEADER: &str =
-    "# Senders and the SHA3-256 of their API keys. Use `sotto-server sender add`.\n\n";
+const HEADER: &str = "# Senders and the SHA3-256 of their API keys or certificates.\n# Use `sotto-server sender add`.\n\n";
 
 /// A secret that authenticates a sender: `sotto_` and 256 bits in base64url.
 /// Wiped when dropped, `Debug` is redacted.
@@ -52,12 +52,20 @@ pub struct Sender {
     pub name: SenderName,
     /// Since when, RFC 3339.
     pub since: String,
-    key_sha3_256: KeyDigest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_sha3_256: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_sha3_256: Option<Digest>,
 }
+
+/// The SHA3-256 of a TLS certificate in DER, whose key its peer holds and which a
+/// configured authority has issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateDigest(Digest);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct KeyDigest([u8; 32]);
+struct Digest([u8; 32]);
 
 /// Why senders could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +91,18 @@ pub enum SenderError {
     /// The name is taken.
     #[error("there is a sender {name} already: remove it first to give it another key")]
     Exists {
+        /// The name.
+        name: String,
+    },
+    /// The certificate is another sender's.
+    #[error("the certificate is the one of sender {name}: each has its own")]
+    CertificateTaken {
+        /// Whose it is.
+        name: String,
+    },
+    /// A sender that can't be known by anything.
+    #[error("sender {name} has neither key_sha3_256 nor certificate_sha3_256")]
+    Anonymous {
         /// The name.
         name: String,
     },
@@ -112,17 +132,16 @@ impl Senders {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        for (at, sender) in senders.senders.iter().enumerate() {
-            if senders.senders[..at]
-                .iter()
-                .any(|other| other.name == sender.name)
-            {
-                return Err(SenderError::Exists {
-                    name: sender.name.0.clone(),
+        let mut read = Self::default();
+        for sender in senders.senders {
+            if sender.key_sha3_256.is_none() && sender.certificate_sha3_256.is_none() {
+                return Err(SenderError::Anonymous {
+                    name: sender.name.0,
                 });
             }
+            read.push(sender)?;
         }
-        Ok(senders)
+        Ok(read)
     }
 
     /// Replaces the file.
@@ -149,17 +168,51 @@ impl Senders {
         now: UnixTime,
         rng: &mut R,
     ) -> Result<ApiKey, SenderError> {
-        if self.senders.iter().any(|sender| sender.name == name) {
-            return Err(SenderError::Exists { name: name.0 });
-        }
         let key = ApiKey::generate(rng);
-        let key_sha3_256 = KeyDigest::of(key.as_str().as_bytes());
-        self.senders.push(Sender {
+        self.push(Sender {
             name,
             since: now.to_string(),
-            key_sha3_256,
-        });
+            key_sha3_256: Some(Digest::of(key.as_str().as_bytes())),
+            certificate_sha3_256: None,
+        })?;
         Ok(key)
+    }
+
+    /// Adds a sender that is known by a certificate alone.
+    ///
+    /// # Errors
+    /// [`SenderError::Exists`], [`SenderError::CertificateTaken`].
+    pub fn add_with_certificate(
+        &mut self,
+        name: SenderName,
+        now: UnixTime,
+        certificate: CertificateDigest,
+    ) -> Result<(), SenderError> {
+        self.push(Sender {
+            name,
+            since: now.to_string(),
+            key_sha3_256: None,
+            certificate_sha3_256: Some(certificate.0),
+        })
+    }
+
+    fn push(&mut self, sender: Sender) -> Result<(), SenderError> {
+        for other in &self.senders {
+            if other.name == sender.name {
+                return Err(SenderError::Exists {
+                    name: sender.name.0,
+                });
+            }
+            if sender.certificate_sha3_256.is_some()
+                && other.certificate_sha3_256 == sender.certificate_sha3_256
+            {
+                return Err(SenderError::CertificateTaken {
+                    name: other.name.0.clone(),
+                });
+            }
+        }
+        self.senders.push(sender);
+        Ok(())
     }
 
     /// Removes a sender.
@@ -184,13 +237,33 @@ impl Senders {
 
     /// Whose key this is. Takes as long for any key.
     pub fn authenticate(&self, key: &[u8]) -> Option<(SenderIndex, &SenderName)> {
-        let digest = KeyDigest::of(key);
+        let digest = Digest::of(key);
         let mut found = u32::MAX;
         for (at, sender) in (0u32..).zip(&self.senders) {
-            found.conditional_assign(&at, digest.0.ct_eq(&sender.key_sha3_256.0));
+            if let Some(known) = &sender.key_sha3_256 {
+                found.conditional_assign(&at, digest.0.ct_eq(&known.0));
+            }
         }
         let sender = self.senders.get(found as usize)?;
         Some((SenderIndex(found), &sender.name))
+    }
+
+    /// Whose certificate this is.
+    pub fn with_certificate(
+        &self,
+        certificate: &CertificateDigest,
+    ) -> Option<(SenderIndex, &SenderName)> {
+        let mut senders = (0u32..).zip(&self.senders);
+        let (at, sender) =
+            senders.find(|(_, sender)| sender.certificate_sha3_256 == Some(certificate.0))?;
+        Some((SenderIndex(at), &sender.name))
+    }
+}
+
+impl CertificateDigest {
+    /// Of a certificate in DER.
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Digest::of(certificate))
     }
 }
 
@@ -260,13 +333,13 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-impl KeyDigest {
-    fn of(key: &[u8]) -> Self {
-        Self(Sha3_256::digest(key).into())
+impl Digest {
+    fn of(bytes: &[u8]) -> Self {
+        Self(Sha3_256::digest(bytes).into())
     }
 }
 
-impl TryFrom<String> for KeyDigest {
+impl TryFrom<String> for Digest {
     type Error = SenderError;
 
     fn try_from(text: String) -> Result<Self, SenderError> {
@@ -276,8 +349,8 @@ impl TryFrom<String> for KeyDigest {
     }
 }
 
-impl From<KeyDigest> for String {
-    fn from(digest: KeyDigest) -> Self {
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
         hex::encode(digest.0)
     }
 }
@@ -329,6 +402,28 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_one_senders() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("senders.toml");
+        let now = UnixTime::from_secs(1_795_392_000);
+        let [one, two] = [b"one", b"two"].map(|der| CertificateDigest::of(der));
+        let mut senders = Senders::default();
+        senders.add(name("key"), now, &mut rand::rng()).unwrap();
+        senders.add_with_certificate(name("a"), now, one).unwrap();
+        let taken = senders.add_with_certificate(name("b"), now, one);
+        assert!(matches!(taken, Err(SenderError::CertificateTaken { name }) if name == "a"));
+        let exists = senders.add_with_certificate(name("a"), now, two);
+        assert!(matches!(exists, Err(SenderError::Exists { .. })));
+        senders.write(&path).unwrap();
+        let senders = Senders::read(&path).unwrap();
+        let found = Some((SenderIndex(1), &name("a")));
+        assert_eq!(senders.with_certificate(&one), found);
+        assert_eq!(senders.with_certificate(&two), None);
+        // The digest of a certificate is no key.
+        assert_eq!(senders.authenticate(b"one"), None);
+    }
+
+    #[test]
     fn bad_names_and_files_are_refused() {
         for bad in ["", "A", "a b", "a/b", "é", &"a".repeat(65)] {
             assert!(
@@ -347,6 +442,11 @@ mod tests {
         assert!(matches!(
             Senders::read(&path),
             Err(SenderError::Exists { .. })
+        ));
+        std::fs::write(&path, entry.replace("key_sha3_256", "# ")).unwrap();
+        assert!(matches!(
+            Senders::read(&path),
+            Err(SenderError::Anonymous { .. })
         ));
         for bad in [
             entry.replace("00", "0"),

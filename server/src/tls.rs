@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -33,6 +35,14 @@ pub enum TlsError {
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,
+    },
+    /// The authorities of clients' certificates.
+    #[error("{path}: not usable for clients' certificates: {reason}", path = .path.display())]
+    ClientAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        reason: String,
     },
     /// Certificate and key don't fit together or aren't usable.
     #[error("certificate and key are not usable: {0}")]
@@ -65,30 +75,69 @@ pub fn self_signed() -> Result<SelfSigned, TlsError> {
 
 /// The server's side of TLS: version 1.3 alone, HTTP/2 and HTTP/1.1.
 ///
+/// With `client_authorities`, a PEM file, clients may show a certificate that one
+/// of them issued. None must: who has no certificate has an API key or tokens.
+///
 /// # Errors
 /// [`TlsError`].
-pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(
+    certificate: &Path,
+    key: &Path,
+    client_authorities: Option<&Path>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     keys::refuse_exposed(key)?;
-    let pem = |path: &Path, expected| TlsError::Pem {
-        path: path.to_owned(),
-        expected,
-    };
-    let certificate_text =
-        std::fs::read(certificate).map_err(FileError::new("read", certificate))?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificate_text)
-        .collect::<Result<_, _>>()
-        .map_err(|_| pem(certificate, "a certificate chain"))?;
-    if chain.is_empty() {
-        return Err(pem(certificate, "a certificate chain"));
-    }
+    let chain = certificates(certificate, "a certificate chain")?;
     let key_text = Zeroizing::new(std::fs::read(key).map_err(FileError::new("read", key))?);
-    let secret = PrivateKeyDer::from_pem_slice(&key_text).map_err(|_| pem(key, "a private key"))?;
+    let secret = PrivateKeyDer::from_pem_slice(&key_text).map_err(|_| TlsError::Pem {
+        path: key.to_owned(),
+        expected: "a private key",
+    })?;
+    let clients = match client_authorities {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(path) => client_verifier(path)?,
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13])?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, secret)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Certificates in PEM, at least one.
+///
+/// # Errors
+/// [`TlsError::File`], [`TlsError::Pem`].
+pub fn certificates(
+    path: &Path,
+    expected: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = std::fs::read(path).map_err(FileError::new("read", path))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(TlsError::Pem {
+            path: path.to_owned(),
+            expected,
+        }),
+    }
+}
+
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |reason: String| TlsError::ClientAuthorities {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, "certificates of authorities")? {
+        let added = roots.add(certificate);
+        added.map_err(|error| unusable(error.to_string()))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unusable(error.to_string()))
 }
 
 #[cfg(test)]
@@ -106,7 +155,7 @@ mod tests {
         let made = self_signed().unwrap();
         durable::create(&certificate, PUBLIC, made.certificate.as_bytes()).unwrap();
         durable::create(&key, PRIVATE, made.key.as_bytes()).unwrap();
-        let config = server_config(&certificate, &key).unwrap();
+        let config = server_config(&certificate, &key, None).unwrap();
         assert_eq!(
             config.alpn_protocols,
             [b"h2".to_vec(), b"http/1.1".to_vec()]
@@ -114,27 +163,34 @@ mod tests {
 
         durable::replace(&key, PUBLIC, made.key.as_bytes()).unwrap();
         assert!(matches!(
-            server_config(&certificate, &key),
+            server_config(&certificate, &key, None),
             Err(TlsError::Key(KeyError::Exposed { .. }))
         ));
         durable::replace(&key, PRIVATE, self_signed().unwrap().key.as_bytes()).unwrap();
         assert!(matches!(
-            server_config(&certificate, &key),
+            server_config(&certificate, &key, None),
             Err(TlsError::Unusable(_))
         ));
         durable::replace(&key, PRIVATE, b"nothing").unwrap();
         assert!(matches!(
-            server_config(&certificate, &key),
+            server_config(&certificate, &key, None),
             Err(TlsError::Pem { .. })
         ));
         durable::replace(&certificate, PUBLIC, b"").unwrap();
         assert!(matches!(
-            server_config(&certificate, &key),
+            server_config(&certificate, &key, None),
+            Err(TlsError::Pem { .. })
+        ));
+        durable::replace(&certificate, PUBLIC, made.certificate.as_bytes()).unwrap();
+        durable::replace(&key, PRIVATE, made.key.as_bytes()).unwrap();
+        assert!(server_config(&certificate, &key, Some(&certificate)).is_ok());
+        assert!(matches!(
+            server_config(&certificate, &key, Some(&key)),
             Err(TlsError::Pem { .. })
         ));
         let missing = directory.path().join("none.pem");
         assert!(matches!(
-            server_config(&missing, &key),
+            server_config(&missing, &key, None),
             Err(TlsError::File(_))
         ));
     }

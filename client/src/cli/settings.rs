@@ -6,6 +6,7 @@
 //! trust = "trust.toml"
 //! ca = "cert.pem"                   # optional: instead of the system's
 //! api_key_file = "api.key"
+//! client_certificate = "msp.pem"    # optional: beside, or instead of, the API key
 //! region = "DE"                     # optional: of numbers without +
 //! apps = ["msp.example"]            # optional: the sender's own applications
 //! identity = "identity"             # optional: keys and credentials
@@ -22,7 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use client::{ApiKey, ClientConfig};
+use client::{ApiKey, ClientCertificate, ClientConfig};
 use protocol::cose::VerifyingKey;
 use protocol::mapping::MspDomain;
 use protocol::trust::TrustList;
@@ -65,6 +66,11 @@ pub(super) struct Connection {
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
+    /// TLS certificate that the provider knows the sender by, with its private
+    /// key, in one PEM file.
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
+
     #[command(flatten)]
     audiences: AudienceArgs,
 
@@ -83,6 +89,7 @@ struct ConfigFile {
     trust: Option<PathBuf>,
     ca: Option<PathBuf>,
     api_key_file: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
     region: Option<String>,
     #[serde(default)]
     apps: Vec<String>,
@@ -170,6 +177,10 @@ impl Connection {
         if let Some((from, text)) = api_key {
             client = client.with_api_key(ApiKey::new(&text).context(from)?);
         }
+        let certificate = self.client_certificate.as_ref();
+        if let Some(path) = certificate.or(file.client_certificate.as_ref()) {
+            client = client.with_certificate(ClientCertificate::from_pem(read(path)?));
+        }
         let client = self
             .audiences
             .apply(client, &file, environment.keyring.as_deref())?;
@@ -207,6 +218,7 @@ impl ConfigFile {
             &mut file.trust,
             &mut file.ca,
             &mut file.api_key_file,
+            &mut file.client_certificate,
             &mut file.identity,
             &mut file.csip_ca,
             &mut file.keyring,
@@ -259,6 +271,7 @@ mod tests {
         trust: None,
         ca: None,
         api_key_file: None,
+        client_certificate: None,
         audiences: AudienceArgs {
             keyring: None,
             slots: None,

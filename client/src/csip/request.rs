@@ -63,6 +63,7 @@ pub async fn request(
     let endpoint = Endpoint {
         server: &csip.server,
         roots: &csip.roots,
+        certificate: None,
         connect_timeout: CONNECT_TIMEOUT,
         request_timeout: REQUEST_TIMEOUT,
     };

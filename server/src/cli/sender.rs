@@ -1,18 +1,26 @@
 //! `sotto-server sender`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use protocol::time::UnixTime;
 
 use super::Outcome;
 use crate::data_dir::DataDir;
-use crate::senders::SenderName;
+use crate::senders::{CertificateDigest, SenderName};
+use crate::tls;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SenderCommand {
-    /// Add a sender and print its API key, which is shown this once.
+    /// Add a sender and print its API key, which is shown this once. With
+    /// --certificate the sender shows that TLS certificate instead and has no key.
     Add {
         /// 1 to 64 of a-z, 0-9, '.', '_' and '-'.
         name: String,
+        /// The sender's TLS certificate, PEM: issued by one of the authorities that
+        /// tls.client_authorities in config.toml names.
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
     },
     /// List the senders.
     List,
@@ -27,7 +35,31 @@ pub(super) fn run(data: &DataDir, command: &SenderCommand) -> anyhow::Result<Out
     let _lock = data.lock()?;
     let mut senders = data.senders()?;
     match command {
-        SenderCommand::Add { name } => {
+        SenderCommand::Add {
+            name,
+            certificate: Some(path),
+        } => {
+            let chain = tls::certificates(path, "the sender's certificate")?;
+            // There is at least one; the sender's own comes first.
+            let Some(own) = chain.first() else {
+                return Ok(Outcome::Done);
+            };
+            let name = SenderName::new(name)?;
+            senders.add_with_certificate(
+                name.clone(),
+                UnixTime::now(),
+                CertificateDigest::of(own),
+            )?;
+            senders.write(&data.senders_path())?;
+            println!(
+                "added {name}, known by the certificate of {}",
+                path.display()
+            );
+        }
+        SenderCommand::Add {
+            name,
+            certificate: None,
+        } => {
             let key = senders.add(SenderName::new(name)?, UnixTime::now(), &mut rand::rng())?;
             senders.write(&data.senders_path())?;
             println!("{}", key.as_str());

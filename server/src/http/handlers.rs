@@ -66,7 +66,7 @@ pub(super) async fn oprf(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    authenticate(&state, &parts.headers, &noted)?;
+    authenticate(&state, &parts, &noted)?;
     let length = Length::AtMost(OprfRequest::BYTES_MAX);
     let bytes = {
         let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -103,7 +103,7 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let (sender, _) = authenticate(&state, &parts.headers, &noted)?;
+    let (sender, _) = authenticate(&state, &parts, &noted)?;
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use super::patience::Patient;
 use super::{AppState, app};
 use crate::config::Config;
+use crate::senders::CertificateDigest;
 
 /// Requests under way on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
@@ -119,6 +120,13 @@ impl Served {
             tracing::debug!("a TLS handshake failed");
             return;
         };
+        let app = match stream.get_ref().1.peer_certificates() {
+            Some([certificate, ..]) => {
+                let shown = CertificateDigest::of(certificate);
+                self.app.layer(Extension(shown))
+            }
+            _ => self.app,
+        };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = Builder::new(TokioExecutor::new());
         // Decided by ALPN, so that nothing waits for bytes to tell them apart.
@@ -138,7 +146,7 @@ impl Served {
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(HEADERS_MAX);
         let io = TokioIo::new(Patient::new(stream, limits.header, limits.silence));
-        let connection = builder.serve_connection(io, TowerToHyperService::new(self.app));
+        let connection = builder.serve_connection(io, TowerToHyperService::new(app));
         if watcher.watch(connection).await.is_err() {
             // What it says may quote what the peer sent.
             tracing::debug!("a connection ended early");
