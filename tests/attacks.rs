@@ -1,0 +1,11 @@
+//! What an attacker with an account gets who follows no rule. Each test states a
+//! bound, and the attack that comes nearest to it.
+
+#[path = "attacks/attacker.rs"]
+mod attacker;
+#[path = "attacks/buckets.rs"]
+mod buckets;
+#[path = "attacks/points.rs"]
+mod points;
+#[path = "attacks/selections.rs"]
+mod selections;
