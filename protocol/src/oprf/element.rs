@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+
 use super::{ELEMENT_BYTES, OprfError, Suite};
 
 /// A blinded identifier: uniformly distributed whatever the identifier.
@@ -53,6 +55,14 @@ impl BlindedElement {
 }
 
 impl EvaluatedElement {
+    /// A point and its encoding, which must belong together.
+    pub(super) fn new(encoding: CompressedRistretto, point: RistrettoPoint) -> Self {
+        Self {
+            bytes: encoding.to_bytes(),
+            inner: voprf_ng::EvaluationElement::from_value_unchecked(point),
+        }
+    }
+
     /// The element with this canonical encoding.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use curve25519_dalek::scalar::Scalar;
 use rand::CryptoRng;
-use voprf_ng::{Group, VoprfServer, VoprfServerBatchEvaluateFinishResult};
+use voprf_ng::{Group, VoprfServer};
 use zeroize::Zeroizing;
 
+use super::proof::Evaluator;
+
 use super::{
-    BlindedElement, ELEMENT_BYTES, Evaluation, OprfError, OprfInput, OprfOutput, Suite,
+    BlindedElement, ELEMENT_BYTES, Evaluation, OprfError, OprfInput, OprfOutput, OprfShare, Suite,
     check_batch_size,
 };
 
@@ -15,7 +18,11 @@ use super::{
 ///
 /// Zeroised on drop, `Debug` is redacted, no equality.
 #[derive(Clone)]
-pub struct OprfKey(VoprfServer<Suite>);
+pub struct OprfKey {
+    server: VoprfServer<Suite>,
+    /// Half of the secret, modulo the group's order.
+    half: Zeroizing<Scalar>,
+}
 
 /// The public key that evaluations are verified under: a canonical group
 /// element other than the identity.
@@ -46,8 +53,8 @@ impl OprfKey {
     /// 2^252.
     pub fn derive(seed: &[u8; 32], info: &[u8]) -> Result<Self, OprfError> {
         VoprfServer::new_from_seed(seed, info)
-            .map(Self)
             .map_err(|_| OprfError::InvalidKey)
+            .and_then(Self::new)
     }
 
     /// The key with this canonical encoding.
@@ -56,47 +63,53 @@ impl OprfKey {
     /// [`OprfError::InvalidKey`].
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Result<Self, OprfError> {
         VoprfServer::new_with_key(bytes)
-            .map(Self)
             .map_err(|_| OprfError::InvalidKey)
+            .and_then(Self::new)
+    }
+
+    fn new(server: VoprfServer<Suite>) -> Result<Self, OprfError> {
+        let secret = Suite::deserialize_scalar(&*encode(&server));
+        let secret = Zeroizing::new(secret.map_err(|_| OprfError::InvalidKey)?);
+        let half = Zeroizing::new(*secret * Scalar::from(2u8).invert());
+        Ok(Self { server, half })
     }
 
     /// Its canonical encoding, for a key file.
     pub fn to_bytes(&self) -> Zeroizing<[u8; Self::BYTES]> {
-        // Secret scalar, then public element: RFC 9497 §4.1.
-        let both = Zeroizing::new(<[u8; 2 * Self::BYTES]>::from(self.0.serialize()));
-        let mut bytes = Zeroizing::new([0; Self::BYTES]);
-        bytes.copy_from_slice(&both[..Self::BYTES]);
-        bytes
+        encode(&self.server)
     }
 
     /// The key to publish.
     pub fn public_key(&self) -> OprfPublicKey {
-        OprfPublicKey(Suite::serialize_elem(self.0.get_public_key()).into())
+        OprfPublicKey(Suite::serialize_elem(self.server.get_public_key()).into())
+    }
+
+    /// Two shares, both of which are needed to have the key again.
+    pub fn split<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> [OprfShare; 2] {
+        OprfShare::split(self, rng)
+    }
+
+    pub(super) fn secret(&self) -> Zeroizing<Scalar> {
+        Zeroizing::new(*self.half + *self.half)
     }
 
     /// Evaluates a client's blinded elements, with one proof for the batch
-    /// (`BlindEvaluate`, RFC 9497 §3.3.2). `rng` blinds the proof.
+    /// (`BlindEvaluate`, RFC 9497 §3.3.2), in parallel on the current rayon pool
+    /// if there are many. `rng` blinds the proof.
     ///
     /// # Errors
-    /// [`OprfError::BatchSize`].
+    /// [`OprfError::BatchSize`]; [`OprfError::NoOutput`], once in 2^252 times.
     pub fn blind_evaluate<R: CryptoRng + ?Sized>(
         &self,
         blinded: &[BlindedElement],
-        mut rng: &mut R,
+        rng: &mut R,
     ) -> Result<Evaluation, OprfError> {
         check_batch_size(blinded.len())?;
-        let elements = || blinded.iter().map(|element| &element.inner);
-        let prepared: Vec<_> = self.0.batch_blind_evaluate_prepare(elements()).collect();
-        let VoprfServerBatchEvaluateFinishResult { messages, proof } = self
-            .0
-            .batch_blind_evaluate_finish(&mut rng, elements(), &prepared)
-            .map_err(|_| OprfError::BatchSize {
-                found: blinded.len(),
-            })?;
-        Ok(Evaluation {
-            elements: messages.map(Into::into).collect(),
-            proof: proof.into(),
-        })
+        let evaluator = Evaluator {
+            half: &self.half,
+            public: self.public_key(),
+        };
+        evaluator.evaluate(blinded, rng)
     }
 
     /// The output for an identifier or a handle, as a client would get it: for
@@ -109,7 +122,10 @@ impl OprfKey {
     }
 
     pub(super) fn evaluate_input(&self, input: &[u8]) -> Result<OprfOutput, OprfError> {
-        let output = self.0.evaluate(input).map_err(|_| OprfError::NoOutput)?;
+        let output = self
+            .server
+            .evaluate(input)
+            .map_err(|_| OprfError::NoOutput)?;
         Ok(OprfOutput::from_bytes(output.into()))
     }
 }
@@ -143,6 +159,14 @@ impl fmt::Debug for OprfPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OprfPublicKey({})", hex::encode(self.0))
     }
+}
+
+/// The secret scalar, which the public element follows (RFC 9497 §4.1).
+fn encode(server: &VoprfServer<Suite>) -> Zeroizing<[u8; OprfKey::BYTES]> {
+    let both = Zeroizing::new(<[u8; 2 * OprfKey::BYTES]>::from(server.serialize()));
+    let mut bytes = Zeroizing::new([0; OprfKey::BYTES]);
+    bytes.copy_from_slice(&both[..OprfKey::BYTES]);
+    bytes
 }
 
 fn decode(bytes: &[u8; ELEMENT_BYTES]) -> Result<<Suite as Group>::Elem, OprfError> {

@@ -173,6 +173,101 @@ fn batches_hold_both_kinds_of_input() {
     assert_ne!(direct[0].as_bytes(), direct[2].as_bytes());
 }
 
+/// Around the sizes of chunks that share work, and the largest; the proof is
+/// verified by another implementation than made it.
+#[test]
+fn batches_of_every_size_verify_and_are_evaluated_in_order() {
+    let key = OprfKey::generate(&mut rng(1));
+    for count in [63, 64, 65, 128, 257, 1024] {
+        let csis = csis(count);
+        let batch = BlindedBatch::blind(&csis, &mut rng(2)).unwrap();
+        let evaluation = key.blind_evaluate(batch.elements(), &mut rng(3)).unwrap();
+        for element in &evaluation.elements {
+            assert_eq!(
+                EvaluatedElement::from_bytes(element.as_bytes()).as_ref(),
+                Ok(element)
+            );
+        }
+        let outputs = batch.finalize(&evaluation, &key.public_key()).unwrap();
+        for at in [0, count / 2, count - 1] {
+            let direct = key.evaluate(&csis[at]).unwrap();
+            assert_eq!(outputs[at].as_bytes(), direct.as_bytes(), "{at} of {count}");
+        }
+    }
+}
+
+#[test]
+fn shares_make_their_key_again_and_one_is_of_no_use() {
+    let key = OprfKey::generate(&mut rng(1));
+    let other = OprfKey::generate(&mut rng(2));
+    let csi = &csis(1)[0];
+    let output = key.evaluate(csi).unwrap();
+    let [first, second] = key.split(&mut rng(3));
+    for (left, right) in [(&first, &second), (&second, &first)] {
+        let joined = left.join(right).unwrap();
+        assert_eq!(*joined.to_bytes(), *key.to_bytes());
+        assert_eq!(joined.evaluate(csi).unwrap().as_bytes(), output.as_bytes());
+    }
+    // Alone, a share is the scalar of another key.
+    for share in [&first, &second] {
+        let scalar: [u8; 32] = share.to_bytes()[..32].try_into().unwrap();
+        let alone = OprfKey::from_bytes(&scalar).unwrap();
+        assert_ne!(alone.public_key(), key.public_key());
+        assert_ne!(alone.evaluate(csi).unwrap().as_bytes(), output.as_bytes());
+        assert_eq!(share.join(share).unwrap_err(), OprfError::Shares);
+    }
+    // The same first share with another second one is of another key: the first
+    // says nothing of the key.
+    let [same, of_other] = other.split(&mut rng(3));
+    assert_eq!(same.to_bytes()[..32], first.to_bytes()[..32]);
+    assert_eq!(first.join(&of_other).unwrap_err(), OprfError::Shares);
+    let [_, again] = key.split(&mut rng(4));
+    assert_eq!(first.join(&again).unwrap_err(), OprfError::Shares);
+
+    let encoded = OprfShare::from_bytes(&second.to_bytes()).unwrap();
+    assert!(first.join(&encoded).is_ok());
+    let mut bad = *second.to_bytes();
+    bad[31] = 0xff;
+    assert_eq!(
+        OprfShare::from_bytes(&bad).unwrap_err(),
+        OprfError::InvalidKey
+    );
+    let mut bad = *second.to_bytes();
+    bad[32..].fill(0);
+    assert_eq!(
+        OprfShare::from_bytes(&bad).unwrap_err(),
+        OprfError::InvalidKey
+    );
+    assert_eq!(format!("{first:?}"), "OprfShare(redacted)");
+}
+
+/// A share's bits are those of a uniform scalar: each of the lower ones is set
+/// in about half of many splits of one key.
+#[test]
+fn shares_are_uniformly_distributed() {
+    const SPLITS: u32 = 2000;
+    let key = OprfKey::from_bytes(&{
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    })
+    .unwrap();
+    let mut rng = rng(5);
+    let mut set = [[0u32; 252]; 2];
+    for _ in 0..SPLITS {
+        for (share, set) in key.split(&mut rng).iter().zip(&mut set) {
+            let bytes = share.to_bytes();
+            for (bit, count) in set.iter_mut().enumerate() {
+                *count += u32::from(bytes[bit / 8] >> (bit % 8) & 1);
+            }
+        }
+    }
+    // Seven standard deviations of 22.
+    for count in set.iter().flatten() {
+        assert!(count.abs_diff(SPLITS / 2) < 157, "{count}");
+    }
+}
+
 #[test]
 fn blinding_hides_the_identifier() {
     let same = [&csis(1)[..], &csis(1)[..]].concat();
