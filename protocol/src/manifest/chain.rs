@@ -2,6 +2,7 @@
 
 use super::{ManifestError, SignedManifest};
 use crate::merkle::Hash;
+use crate::oprf::OprfPublicKey;
 
 /// The last manifest that a client accepted from a DP: to be kept, so that the
 /// DP can't go back behind it.
@@ -11,6 +12,10 @@ pub struct ManifestPin {
     pub sequence: u64,
     /// Its digest.
     pub digest: Hash,
+    /// The epoch of its OPRF key.
+    pub oprf_epoch: u64,
+    /// Its OPRF key.
+    pub oprf_key: OprfPublicKey,
 }
 
 /// How a manifest follows the last accepted one.
@@ -32,8 +37,22 @@ impl ManifestPin {
     /// How `manifest` follows the pinned one.
     ///
     /// # Errors
-    /// [`ManifestError::Rollback`], [`ManifestError::Fork`].
+    /// [`ManifestError::Rollback`], [`ManifestError::Fork`],
+    /// [`ManifestError::OprfEpochRollback`], [`ManifestError::OprfKeyChanged`].
     pub fn succession(&self, manifest: &SignedManifest) -> Result<Succession, ManifestError> {
+        let succession = self.place(manifest)?;
+        let (known, found) = (self.oprf_epoch, manifest.unverified().oprf_epoch);
+        if found < known {
+            return Err(ManifestError::OprfEpochRollback { known, found });
+        }
+        // A key of its own for somebody would tell them from everybody else.
+        if found == known && manifest.unverified().oprf_key != self.oprf_key {
+            return Err(ManifestError::OprfKeyChanged { epoch: known });
+        }
+        Ok(succession)
+    }
+
+    fn place(&self, manifest: &SignedManifest) -> Result<Succession, ManifestError> {
         let found = manifest.unverified().sequence;
         let known = self.sequence;
         let fork = Err(ManifestError::Fork { known, found });

@@ -67,6 +67,22 @@ pub enum ManifestError {
         /// Sequence found.
         found: u64,
     },
+    /// Of an earlier epoch of the OPRF key than a manifest that was accepted
+    /// before.
+    #[error("OPRF epoch {found} is older than {known}, which was accepted before")]
+    OprfEpochRollback {
+        /// Epoch accepted before.
+        known: u64,
+        /// Epoch found.
+        found: u64,
+    },
+    /// Another OPRF key than the one accepted before for the same epoch: the DP
+    /// may have a key for each client.
+    #[error("another OPRF key of epoch {epoch} than the one that was accepted before")]
+    OprfKeyChanged {
+        /// The epoch.
+        epoch: u64,
+    },
 }
 
 /// A rule between a manifest's fields that is broken.

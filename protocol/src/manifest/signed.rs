@@ -60,6 +60,8 @@ impl SignedManifest {
         ManifestPin {
             sequence: self.manifest.sequence,
             digest: self.digest(),
+            oprf_epoch: self.manifest.oprf_epoch,
+            oprf_key: self.manifest.oprf_key,
         }
     }
 

@@ -319,6 +319,36 @@ fn the_chain_is_followed() {
 }
 
 #[test]
+fn the_oprf_key_changes_with_its_epoch_alone() {
+    let first = signed();
+    let pin = first.pin();
+    assert_eq!(pin.oprf_epoch, 6);
+    let other = OprfKey::derive(&[9; 32], b"").unwrap().public_key();
+    // Whether the manifest is the next one or others lie between.
+    for (sequence, previous) in [(2, first.digest()), (5, Hash::of(b"fourth"))] {
+        let succession = |epoch, key: Option<OprfPublicKey>| {
+            let mut manifest = manifest(sequence, Some(previous));
+            manifest.oprf_epoch = epoch;
+            manifest.oprf_key = key.unwrap_or(manifest.oprf_key);
+            let signed = manifest.sign(&self::key()).unwrap();
+            pin.succession(&signed).map(|_| ())
+        };
+        assert_eq!(succession(6, None), Ok(()));
+        assert_eq!(succession(7, Some(other)), Ok(()));
+        assert_eq!(
+            succession(6, Some(other)),
+            Err(ManifestError::OprfKeyChanged { epoch: 6 })
+        );
+        for key in [None, Some(other)] {
+            assert_eq!(
+                succession(5, key),
+                Err(ManifestError::OprfEpochRollback { known: 6, found: 5 })
+            );
+        }
+    }
+}
+
+#[test]
 fn snapshot_ids_depend_on_all_inputs_and_have_one_text() {
     let base = manifest(1, None);
     let mut others = vec![base.clone(); 4];
