@@ -5,31 +5,24 @@
 //! reads it. The file is written whole or not at all, never over another, and
 //! only its owner may read it.
 
-use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use pkcs8::der::pem::PemLabel as _;
-use pkcs8::pkcs5::pbes2::{EncryptionScheme, Kdf, Parameters, Salt, ScryptParams};
-use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use pkcs8::SecretDocument;
 use protocol::cose::{CoseError, SigningKey};
+use protocol::passphrase::PassphraseError;
 use zeroize::Zeroizing;
+
+pub use protocol::passphrase::Passphrase;
 
 use crate::durable::{self, FileError, PRIVATE};
 
 /// Most bytes of a key file.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
 
-/// scrypt's N. With [`SCRYPT_R`] it takes 16 MiB; OpenSSL, which shall read the
-/// file, allows itself less than 32 MiB.
-const SCRYPT_N: u64 = 1 << 14;
-const SCRYPT_R: u16 = 8;
-/// Makes up for the small N: each guess costs five times as much.
-const SCRYPT_P: u16 = 5;
-
-const SALT_BYTES: usize = 16;
-const IV_BYTES: usize = 16;
+/// RFC 5958 §3.
+const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
 /// Where a secret key is kept, whether or not the file is there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +47,7 @@ impl KeyFile {
     /// [`KeyFileError::File`], of kind `AlreadyExists` if it is;
     /// [`KeyFileError::WeakPassphrase`].
     pub fn create(&self, key: &SigningKey, passphrase: &Passphrase) -> Result<(), KeyFileError> {
-        let pem = encrypted(key, passphrase)?;
+        let pem = self.encrypted(key, passphrase)?;
         durable::create(&self.path, PRIVATE, pem.as_bytes())?;
         Ok(())
     }
@@ -72,24 +65,12 @@ impl KeyFile {
                 mode,
             });
         }
-        let malformed = || KeyFileError::Malformed {
-            path: self.path.clone(),
-        };
-        let pem = self.text()?;
-        let (label, encrypted) = SecretDocument::from_pem(&pem).map_err(|_| malformed())?;
-        if label != EncryptedPrivateKeyInfoRef::PEM_LABEL {
-            return Err(malformed());
-        }
-        let encrypted =
-            EncryptedPrivateKeyInfoRef::try_from(encrypted.as_bytes()).map_err(|_| malformed())?;
-        // CBC has no tag: a wrong passphrase shows as wrong padding or, one time
-        // in 256, as something that is no DER.
-        let der =
-            encrypted
-                .decrypt(passphrase.0.as_bytes())
-                .map_err(|_| KeyFileError::Passphrase {
-                    path: self.path.clone(),
-                })?;
+        let der = passphrase
+            .decrypt(&self.text()?, LABEL)
+            .map_err(|error| self.refused(error))?;
+        // A wrong passphrase may, one time in 256, show as what is no DER.
+        let der = SecretDocument::try_from(der.as_slice())
+            .map_err(|_| self.refused(PassphraseError::Wrong))?;
         SigningKey::from_pkcs8_der(der.as_bytes()).map_err(|source| KeyFileError::Key {
             path: self.path.clone(),
             source,
@@ -106,7 +87,7 @@ impl KeyFile {
         current: &Passphrase,
         new: &Passphrase,
     ) -> Result<(), KeyFileError> {
-        let pem = encrypted(&self.read(current)?, new)?;
+        let pem = self.encrypted(&self.read(current)?, new)?;
         durable::replace(&self.path, PRIVATE, pem.as_bytes())?;
         Ok(())
     }
@@ -118,59 +99,26 @@ impl KeyFile {
             .map_err(FileError::new("read", &self.path))?;
         Ok(text)
     }
-}
 
-/// The PEM of the key under the passphrase.
-fn encrypted(key: &SigningKey, passphrase: &Passphrase) -> Result<Zeroizing<String>, KeyFileError> {
-    let found = passphrase.0.chars().count();
-    if found < Passphrase::CHARS_MIN {
-        return Err(KeyFileError::WeakPassphrase { found });
+    fn encrypted(
+        &self,
+        key: &SigningKey,
+        passphrase: &Passphrase,
+    ) -> Result<Zeroizing<String>, KeyFileError> {
+        let der = key.to_pkcs8_der();
+        passphrase
+            .encrypt(der.as_slice(), LABEL)
+            .map_err(|error| self.refused(error))
     }
-    let der = key.to_pkcs8_der();
-    let scheme = Parameters {
-        kdf: Kdf::Scrypt(ScryptParams {
-            salt: Salt::new(rand::random::<[u8; SALT_BYTES]>()).map_err(encoding)?,
-            cost_parameter: SCRYPT_N,
-            block_size: SCRYPT_R,
-            parallelization: SCRYPT_P,
-            key_length: None,
-        }),
-        encryption: EncryptionScheme::Aes256Cbc {
-            iv: rand::random::<[u8; IV_BYTES]>(),
-        },
-    };
-    PrivateKeyInfoRef::try_from(der.as_slice())
-        .and_then(|info| info.encrypt_with_params(scheme, passphrase.0.as_bytes()))
-        .map_err(KeyFileError::Encoding)?
-        .to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)
-        .map_err(encoding)
-}
 
-fn encoding(error: pkcs8::der::Error) -> KeyFileError {
-    KeyFileError::Encoding(error.into())
-}
-
-/// What a key file is encrypted under. `Debug` is redacted, wiped when dropped.
-#[derive(Clone)]
-pub struct Passphrase(Zeroizing<String>);
-
-impl Passphrase {
-    /// Fewest characters under which a key is encrypted (NIST SP 800-63B
-    /// §5.1.1.2). Keys that others encrypted are read with any.
-    pub const CHARS_MIN: usize = 8;
-
-    /// The text as it is; one line ending at its end is dropped.
-    pub fn new(text: &str) -> Self {
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        Self(Zeroizing::new(
-            text.strip_suffix('\r').unwrap_or(text).to_owned(),
-        ))
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase(redacted)")
+    fn refused(&self, error: PassphraseError) -> KeyFileError {
+        let path = self.path.clone();
+        match error {
+            PassphraseError::Malformed => KeyFileError::Malformed { path },
+            PassphraseError::Weak { found } => KeyFileError::WeakPassphrase { found },
+            PassphraseError::Encoding(source) => KeyFileError::Encoding(source),
+            _ => KeyFileError::Passphrase { path },
+        }
     }
 }
 

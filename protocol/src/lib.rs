@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod mapping;
 pub mod merkle;
 pub mod oprf;
+pub mod passphrase;
 pub mod placement;
 pub mod precedence;
 pub mod problem;

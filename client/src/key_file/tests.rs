@@ -3,6 +3,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use pkcs8::LineEnding;
+
 use super::*;
 
 fn passphrase() -> Passphrase {
