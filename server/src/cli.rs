@@ -4,7 +4,9 @@ mod backup;
 mod block;
 mod import;
 mod init;
+mod keys;
 mod logging;
+mod oprf;
 mod sender;
 mod serve;
 mod snapshot;
@@ -14,7 +16,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::keys::PassphraseSource;
 use crate::sample::{self, SampleArgs};
 
 /// A discovery provider for private lookups.
@@ -34,8 +37,23 @@ pub struct Cli {
         env = "SOTTO_DATA"
     )]
     data: PathBuf,
+    /// A file whose first line is the passphrase of encrypted key files. Without
+    /// it, the environment's SOTTO_KEY_PASSPHRASE, else keys.passphrase_file in
+    /// config.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    fn open(&self) -> Result<DataDir, DataDirError> {
+        DataDir::open_under(&self.data, self.passphrases())
+    }
+
+    fn passphrases(&self) -> PassphraseSource {
+        PassphraseSource::new(self.passphrase_file.clone())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +81,12 @@ enum Command {
     ///
     /// Needs the removal journal of every server that wrote to the store.
     Restore(backup::RestoreArgs),
+    /// Show, rotate and split the keys that evaluate identifiers.
+    #[command(subcommand)]
+    Oprf(oprf::OprfCommand),
+    /// Encrypt the secret keys' files under a passphrase, or decrypt them.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Build and inspect what is published.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
@@ -97,14 +121,16 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
-        Command::Init(args) => init::run(&cli.data, args),
-        Command::Sender(command) => sender::run(&DataDir::open(&cli.data)?, command),
-        Command::Import(args) => import::run(&DataDir::open(&cli.data)?, args),
-        Command::Block(command) => block::run(&DataDir::open(&cli.data)?, command),
-        Command::Backup(args) => backup::backup(&DataDir::open(&cli.data)?, args),
-        Command::Restore(args) => backup::restore(&DataDir::open(&cli.data)?, args),
-        Command::Snapshot(command) => snapshot::run(&DataDir::open(&cli.data)?, command),
-        Command::Serve(args) => serve::run(&DataDir::open(&cli.data)?, args),
+        Command::Init(args) => init::run(&cli.data, args, cli.passphrases()),
+        Command::Sender(command) => sender::run(&cli.open()?, command),
+        Command::Import(args) => import::run(&cli.open()?, args),
+        Command::Block(command) => block::run(&cli.open()?, command),
+        Command::Backup(args) => backup::backup(&cli.open()?, args),
+        Command::Restore(args) => backup::restore(&cli.open()?, args),
+        Command::Oprf(command) => oprf::run(&cli.open()?, command),
+        Command::Keys(command) => keys::run(&cli.open()?, command),
+        Command::Snapshot(command) => snapshot::run(&cli.open()?, command),
+        Command::Serve(args) => serve::run(&cli.open()?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),
     }
 }

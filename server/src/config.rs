@@ -1,5 +1,6 @@
 //! The configuration file.
 
+mod keys;
 mod store;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use pir_core::Backend;
 use serde::Deserialize;
 
+pub use keys::{Keys, Oprf};
 pub use store::{STORE_URL, Store, StoreKind};
 
 use crate::durable::FileError;
@@ -48,6 +50,10 @@ pub struct Config {
     pub store: Store,
     /// Snapshots.
     pub snapshot: Snapshot,
+    /// Secret keys.
+    pub keys: Keys,
+    /// The OPRF's keys.
+    pub oprf: Oprf,
     /// Audience records.
     pub audience: Audience,
     /// The queue of PIR queries.
@@ -247,6 +253,12 @@ impl Config {
                 0,
                 AUDIENCE_MAX,
             ),
+            (
+                "oprf.rotate_days",
+                self.oprf.rotate_days,
+                0,
+                keys::ROTATE_DAYS_MAX,
+            ),
             ("audience.total", self.audience.total, 0, AUDIENCE_MAX),
             ("queries.max_batch", self.queries.max_batch as u64, 1, batch),
             (
@@ -350,6 +362,8 @@ impl Default for Config {
             tls: Tls::default(),
             store: Store::default(),
             snapshot: Snapshot::default(),
+            keys: Keys::default(),
+            oprf: Oprf::default(),
             audience: Audience::default(),
             queries: Queries::default(),
             timeouts: Timeouts::default(),

@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `config.toml` | what the operator decides |
-//! | `keys/{dp,oprf,store}.key` | secret keys, one file each |
+//! | `keys/{dp,store}.key`, `keys/oprf/<epoch>.key` | secret keys, one file each |
 //! | `dp.pub` | the key that clients pin |
 //! | `tls/{cert,key}.pem` | certificate and key |
 //! | `trust.toml` | CSIPs and what each may speak for |
@@ -20,13 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::cose::{SigningKey, VerifyingKey};
-use protocol::oprf::OprfKey;
+use protocol::time::UnixTime;
 use protocol::trust::{TrustList, TrustListError};
 
 use crate::config::StoreKind;
 use crate::config::{self, Config, ConfigError};
 use crate::durable::{self, FileError, PRIVATE, PUBLIC};
-use crate::keys::{self, KeyError, KeyKind};
+use crate::keys::{self, KeyError, KeyKind, PassphraseSource};
+use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::senders::{SenderError, Senders};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::journaled::Journaled;
@@ -50,6 +51,7 @@ const EMPTY_TRUST: &str = "\
 #[derive(Clone, Debug)]
 pub struct DataDir {
     root: PathBuf,
+    passphrases: PassphraseSource,
 }
 
 /// What `init` lets one choose.
@@ -107,6 +109,9 @@ pub enum DataDirError {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The OPRF's keys.
+    #[error(transparent)]
+    OprfKeys(#[from] OprfKeysError),
     /// The trust list.
     #[error("{path}: {source}", path = .path.display())]
     Trust {
@@ -134,8 +139,21 @@ impl DataDir {
     /// [`DataDirError::Initialised`], [`DataDirError::NotEmpty`],
     /// [`DataDirError::Trust`], [`DataDirError::File`].
     pub fn init(root: &Path, options: &InitOptions) -> Result<Self, DataDirError> {
+        Self::init_under(root, options, PassphraseSource::default())
+    }
+
+    /// The same with keys that are encrypted if there is a passphrase.
+    ///
+    /// # Errors
+    /// As [`DataDir::init`], and [`DataDirError::Key`] for the passphrase.
+    pub fn init_under(
+        root: &Path,
+        options: &InitOptions,
+        passphrases: PassphraseSource,
+    ) -> Result<Self, DataDirError> {
         let directory = Self {
             root: root.to_owned(),
+            passphrases,
         };
         if directory.path("config.toml").exists() {
             return Err(DataDirError::Initialised {
@@ -166,6 +184,7 @@ impl DataDir {
         let name = root.file_name().unwrap_or_default().to_string_lossy();
         let staging = Self {
             root: root.with_file_name(format!(".{name}.{:016x}.tmp", rand::random::<u64>())),
+            passphrases: directory.passphrases.clone(),
         };
         let filled = staging.fill(trust, options.listen).and_then(|()| {
             fs::rename(&staging.root, root).map_err(FileError::new("create", root))?;
@@ -189,14 +208,14 @@ impl DataDir {
         let rng = &mut rand::rng();
         let seed = keys::generate(rng);
         let provider = SigningKey::from_seed(&seed);
-        keys::create(&self.path("keys/dp.key"), KeyKind::Provider, &seed)?;
-        let oprf = OprfKey::generate(rng).to_bytes();
-        keys::create(&self.path("keys/oprf.key"), KeyKind::Oprf, &oprf)?;
-        keys::create(
-            &self.path("keys/store.key"),
-            KeyKind::Store,
-            &keys::generate(rng),
-        )?;
+        let passphrase = self.passphrases.find()?;
+        let create = |name, kind, key| {
+            keys::create::<{ keys::KEY_BYTES }>(&self.path(name), kind, key, passphrase.as_ref())
+        };
+        create("keys/dp.key", KeyKind::Provider, &seed)?;
+        create("keys/store.key", KeyKind::Store, &keys::generate(rng))?;
+        let oprf = OprfKeyDir::open(&self.path("keys"), None, self.passphrases.clone())?;
+        oprf.rotate(None, UnixTime::now(), false)?;
         let public = format!("{}\n", provider.verifying_key().to_text());
         durable::create(&self.path("dp.pub"), PUBLIC, public.as_bytes())?;
         let certificate = tls::self_signed()?;
@@ -226,8 +245,17 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::NotInitialised`].
     pub fn open(root: &Path) -> Result<Self, DataDirError> {
+        Self::open_under(root, PassphraseSource::default())
+    }
+
+    /// The same with a passphrase for encrypted keys.
+    ///
+    /// # Errors
+    /// [`DataDirError::NotInitialised`].
+    pub fn open_under(root: &Path, passphrases: PassphraseSource) -> Result<Self, DataDirError> {
         let directory = Self {
             root: root.to_owned(),
+            passphrases,
         };
         if directory.path("config.toml").is_file() {
             Ok(directory)
@@ -288,7 +316,8 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Key`].
     pub fn provider_key(&self) -> Result<SigningKey, DataDirError> {
-        let seed = keys::read(&self.path("keys/dp.key"), KeyKind::Provider)?;
+        let path = self.path("keys/dp.key");
+        let seed = keys::read(&path, KeyKind::Provider, &self.passphrases()?)?;
         Ok(SigningKey::from_seed(&seed))
     }
 
@@ -302,14 +331,44 @@ impl DataDir {
         Ok(VerifyingKey::from_text(text.trim()).map_err(|_| KeyError::Unusable { path })?)
     }
 
-    /// The key that evaluates the OPRF.
+    /// The files of the OPRF's keys.
     ///
     /// # Errors
-    /// [`DataDirError::Key`].
-    pub fn oprf_key(&self) -> Result<OprfKey, DataDirError> {
-        let path = self.path("keys/oprf.key");
-        let bytes = keys::read(&path, KeyKind::Oprf)?;
-        Ok(OprfKey::from_bytes(&bytes).map_err(|_| KeyError::Unusable { path })?)
+    /// [`DataDirError::Config`], [`DataDirError::OprfKeys`].
+    pub fn oprf_key_dir(&self) -> Result<OprfKeyDir, DataDirError> {
+        let second = self.config()?.oprf.second_shares(&self.root);
+        let keys = self.keys_path();
+        Ok(OprfKeyDir::open(&keys, second, self.passphrases()?)?)
+    }
+
+    /// The keys that evaluate the OPRF.
+    ///
+    /// # Errors
+    /// As [`DataDir::oprf_key_dir`].
+    pub fn oprf_keys(&self) -> Result<OprfKeyRing, DataDirError> {
+        Ok(self.oprf_key_dir()?.load()?)
+    }
+
+    /// The newest of them, which snapshots are built under.
+    ///
+    /// # Errors
+    /// As [`DataDir::oprf_key_dir`].
+    pub fn oprf_key(&self) -> Result<EpochKey, DataDirError> {
+        Ok(self.oprf_keys()?.newest().clone())
+    }
+
+    /// Where key files are.
+    pub fn keys_path(&self) -> PathBuf {
+        self.path("keys")
+    }
+
+    /// Where the passphrase of encrypted keys comes from.
+    ///
+    /// # Errors
+    /// [`DataDirError::Config`].
+    pub fn passphrases(&self) -> Result<PassphraseSource, DataDirError> {
+        let configured = self.config()?.keys.passphrase_file(&self.root);
+        Ok(self.passphrases.clone().or(configured))
     }
 
     /// The trust list.
@@ -361,7 +420,8 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Key`].
     pub fn store_keys(&self) -> Result<StoreKeys, DataDirError> {
-        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store)?;
+        let path = self.path("keys/store.key");
+        let key = keys::read(&path, KeyKind::Store, &self.passphrases()?)?;
         Ok(StoreKeys::derive(&key))
     }
 

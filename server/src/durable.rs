@@ -73,6 +73,31 @@ pub fn create(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     file.create_new()
 }
 
+/// Moves a file to a place in the same file system that must be free.
+///
+/// # Errors
+/// [`FileError`].
+pub fn relocate(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::hard_link(from, to).map_err(FileError::new("create", to))?;
+    synchronise_directory(to)?;
+    remove(from)
+}
+
+/// Removes a file, if it is there. What it held may stay on the disk until it is
+/// overwritten.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => {
+            removed.map_err(FileError::new("remove", path))?;
+            synchronise_directory(path)
+        }
+    }
+}
+
 /// A file that is not in its place yet; dropped, it was never there.
 #[derive(Debug)]
 pub struct Pending {
@@ -209,6 +234,23 @@ mod tests {
         assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(names(directory.path()), ["key"]);
+    }
+
+    #[test]
+    fn files_are_moved_to_free_places_and_removed_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        create(&from, PRIVATE, b"one").unwrap();
+        create(&to, PRIVATE, b"two").unwrap();
+        let error = relocate(&from, &to).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        remove(&to).unwrap();
+        relocate(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"one");
+        assert_eq!(names(directory.path()), ["to"]);
+        remove(&to).unwrap();
+        remove(&to).unwrap();
+        assert!(names(directory.path()).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod access;
 mod auth;
 mod body;
 mod error;
+mod evaluations;
 mod handlers;
 mod listen;
 mod patience;
@@ -19,7 +20,6 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
-use protocol::oprf::OprfKey;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use protocol::wire;
@@ -27,16 +27,17 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use error::Error;
+use evaluations::Evaluator;
 pub use listen::{ListenLimits, serve};
 
 use crate::accept::AudienceLimits;
 use crate::config::{Config, LogFormat};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::memory::Memory;
+use crate::oprf_keys::OprfKeyRing;
 use crate::progress::Progress;
 use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
-use crate::snapshot::build::OPRF_EPOCH;
 use crate::snapshot::{Snapshot, SnapshotError, current};
 use crate::store::Store;
 use crate::writer::Writer;
@@ -55,8 +56,7 @@ const VERIFICATIONS_MAX: usize = 64;
 pub struct AppState {
     /// What is served; nothing before the first build.
     snapshot: ArcSwapOption<Snapshot>,
-    oprf: OprfKey,
-    oprf_epoch: u64,
+    evaluator: Evaluator,
     /// The key by which recipients name this provider.
     provider: KeyId,
     senders: ArcSwap<Senders>,
@@ -81,8 +81,8 @@ pub struct AppState {
 pub struct Parts {
     /// What is served, if anything was published.
     pub snapshot: Option<Snapshot>,
-    /// Evaluates.
-    pub oprf: OprfKey,
+    /// Evaluate.
+    pub oprf: OprfKeyRing,
     /// The key that signs manifests.
     pub provider: KeyId,
     /// Who may ask.
@@ -113,10 +113,8 @@ pub enum StartError {
     /// The snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The snapshot was built under another OPRF key.
-    #[error(
-        "the snapshot belongs to another OPRF key than keys/oprf.key: run `sotto-server snapshot build`"
-    )]
+    /// The snapshot was built under an OPRF key that isn't there.
+    #[error("the snapshot belongs to no OPRF key in keys/oprf: run `sotto-server snapshot build`")]
     OprfKey,
     /// Not a backend of this machine.
     #[error("queries.backend: {0}")]
@@ -140,7 +138,7 @@ impl AppState {
         let provider = data.provider_public_key()?;
         Self::start(Parts {
             snapshot: published(data, config)?,
-            oprf: data.oprf_key()?,
+            oprf: data.oprf_keys()?,
             provider: provider.key_id(),
             senders: data.senders()?,
             trust: data.trust()?,
@@ -170,8 +168,7 @@ impl AppState {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let state = Self {
             snapshot: ArcSwapOption::empty(),
-            oprf: parts.oprf,
-            oprf_epoch: OPRF_EPOCH,
+            evaluator: Evaluator::start(parts.oprf)?,
             provider: parts.provider,
             senders: ArcSwap::from_pointee(parts.senders),
             trust: ArcSwap::from_pointee(parts.trust),
@@ -203,11 +200,22 @@ impl AppState {
     /// # Errors
     /// [`StartError::OprfKey`]; the one before stays.
     pub fn replace_snapshot(&self, snapshot: Snapshot) -> Result<(), StartError> {
-        if snapshot.manifest().oprf_key != self.oprf.public_key() {
+        if !self.evaluator.keys().serves(snapshot.manifest()) {
             return Err(StartError::OprfKey);
         }
         self.snapshot.store(Some(Arc::new(snapshot)));
         Ok(())
+    }
+
+    /// The keys that evaluate.
+    pub fn oprf_keys(&self) -> Arc<OprfKeyRing> {
+        self.evaluator.keys()
+    }
+
+    /// Evaluates under other keys from now on: before a snapshot is published
+    /// that needs them, and when one has retired.
+    pub fn replace_oprf_keys(&self, keys: OprfKeyRing) {
+        self.evaluator.replace(keys);
     }
 
     /// Who may speak for which identifiers.

@@ -3,7 +3,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`config`], [`senders`], [`durable`] |
+//! | files: data directory, keys, configuration, senders | [`data_dir`], [`keys`], [`oprf_keys`], [`config`], [`senders`], [`durable`] |
 //! | the truth: rows, encrypted | [`store`] |
 //! | backups, and restores that publish nothing that was removed | [`backup`] |
 //! | what is accepted, and what it does to the truth | [`accept`] |
@@ -30,6 +30,7 @@ pub mod import;
 pub mod keys;
 pub mod loaded;
 pub mod memory;
+pub mod oprf_keys;
 pub mod progress;
 pub mod rebuild;
 pub mod sample;

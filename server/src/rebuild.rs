@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use protocol::manifest::SnapshotId;
+use protocol::manifest::{Manifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, AppState, StartError};
 use crate::memory::Memory;
+use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
 use crate::snapshot::build::{self, BuildError, BuildOptions};
 use crate::store::StoreError;
@@ -53,6 +54,9 @@ pub enum RebuildError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The OPRF's keys.
+    #[error(transparent)]
+    OprfKeys(#[from] OprfKeysError),
     /// The build.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -78,15 +82,38 @@ impl Rebuilder {
     /// [`RebuildError`].
     pub fn run(&self, when: When) -> Result<Rebuilt, RebuildError> {
         let now = UnixTime::now();
-        if when == When::Due && !self.is_due(now)? {
+        let keys = self.data.oprf_key_dir()?;
+        let due = when == When::Now || self.is_due(&keys, now)?;
+        if !due && self.is_settled(&keys, now)? {
             return Ok(Rebuilt::UpToDate);
         }
         let _lock = self.data.lock()?;
+        let before = self.state.snapshot();
+        let before = before.as_ref().map(|snapshot| snapshot.manifest());
+        if due {
+            self.rotate_if_due(&keys, before, now);
+        }
+        let ring = self.load(&keys)?;
+        // Both keys evaluate before a manifest names the new one.
+        self.state.replace_oprf_keys(ring.clone());
+        let rebuilt = match due {
+            true => self.build(ring.newest(), now)?,
+            false => Rebuilt::UpToDate,
+        };
+        if let Some(published) = self.state.snapshot() {
+            let published = published.manifest();
+            let ring = keys.settle(ring, before, published, self.lifetime_secs(), now)?;
+            self.state.replace_oprf_keys(ring);
+        }
+        Ok(rebuilt)
+    }
+
+    fn build(&self, oprf: &EpochKey, now: UnixTime) -> Result<Rebuilt, RebuildError> {
         let options = BuildOptions {
             provider: &self.data.provider_key()?,
-            oprf: &self.data.oprf_key()?,
+            oprf,
             trust: &self.state.trust(),
-            lifetime_secs: self.config.snapshot.lifetime_hours * 3600,
+            lifetime_secs: self.lifetime_secs(),
             now,
             progress: Progress::Silent,
             memory: Memory::OfSystem,
@@ -106,6 +133,41 @@ impl Rebuilder {
         }
     }
 
+    /// Makes the next OPRF key if the configuration says that it is time. If that
+    /// fails, builds go on under the key that there is.
+    fn rotate_if_due(&self, keys: &OprfKeyDir, published: Option<&Manifest>, now: UnixTime) {
+        let rotated = match self.rotation_is_due(keys, now) {
+            Ok(true) => keys.rotate(published, now, false).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match rotated {
+            Ok(Some(epoch)) => tracing::info!(epoch, "made the next OPRF key"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the OPRF key was not rotated"),
+        }
+    }
+
+    fn rotation_is_due(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, OprfKeysError> {
+        keys.rotation_is_due(self.config.oprf.rotate_days, now)
+    }
+
+    /// The keys on the disk. Second shares that were taken away since the start
+    /// aren't needed until there is another key.
+    fn load(&self, keys: &OprfKeyDir) -> Result<OprfKeyRing, DataDirError> {
+        match keys.load() {
+            Err(error @ OprfKeysError::SecondMissing { .. }) => {
+                tracing::warn!(%error, "the OPRF keys stay those that were read before");
+                Ok((*self.state.oprf_keys()).clone())
+            }
+            loaded => Ok(loaded?),
+        }
+    }
+
+    fn lifetime_secs(&self) -> u64 {
+        self.config.snapshot.lifetime_hours * 3600
+    }
+
     /// Reads the trust list and the senders again.
     ///
     /// # Errors
@@ -114,7 +176,7 @@ impl Rebuilder {
         self.state.reload(&self.data)
     }
 
-    fn is_due(&self, now: UnixTime) -> Result<bool, StoreError> {
+    fn is_due(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, RebuildError> {
         let Some(snapshot) = self.state.snapshot() else {
             return Ok(true);
         };
@@ -122,6 +184,19 @@ impl Rebuilder {
         let lifetime = manifest.expires_at.secs_since(manifest.published_at);
         let entries = self.state.store().view()?.audit_head()?.entries;
         let aged = now.secs_since(manifest.published_at) >= lifetime / 2;
-        Ok(aged || manifest.audit.entries != entries)
+        let newest = keys.newest_epoch()?;
+        let rotated = newest.is_some_and(|newest| newest > manifest.oprf_epoch);
+        let rotation = self.rotation_is_due(keys, now)?;
+        Ok(aged || manifest.audit.entries != entries || rotated || rotation)
+    }
+
+    fn is_settled(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, DataDirError> {
+        match self.state.snapshot() {
+            Some(snapshot) => Ok(keys.is_settled(snapshot.manifest().oprf_epoch, now)?),
+            None => Ok(true),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -331,7 +331,8 @@ impl RowId {
         Self(bytes)
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+    /// Its bytes: a keyed hash of the identifier.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

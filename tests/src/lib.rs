@@ -249,7 +249,7 @@ impl Provider {
     pub fn bucket_of(&self, csi: &Csi) -> Result<BucketIndex> {
         let snapshot = self.snapshot();
         let hint = SnapshotHint::decode(snapshot.hint())?;
-        let output = self.directory.data.oprf_key()?.evaluate(csi)?;
+        let output = self.directory.data.oprf_key()?.key.evaluate(csi)?;
         Ok(hint
             .pilots
             .bucket_of(&output.locator(), snapshot.manifest().pir.columns))

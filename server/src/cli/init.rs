@@ -8,6 +8,7 @@ use clap::Args;
 use super::Outcome;
 use crate::data_dir::{DataDir, InitOptions};
 use crate::durable::FileError;
+use crate::keys::PassphraseSource;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -19,16 +20,18 @@ pub(super) struct InitArgs {
     listen: Option<SocketAddr>,
 }
 
-pub(super) fn run(root: &Path, args: &InitArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(
+    root: &Path,
+    args: &InitArgs,
+    passphrases: PassphraseSource,
+) -> anyhow::Result<Outcome> {
     let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(FileError::new("read", path));
     let trust = args.trust.as_ref().map(read).transpose()?;
-    let data = DataDir::init(
-        root,
-        &InitOptions {
-            trust,
-            listen: args.listen,
-        },
-    )?;
+    let options = InitOptions {
+        trust,
+        listen: args.listen,
+    };
+    let data = DataDir::init_under(root, &options, passphrases)?;
     let (trust, root) = (data.trust()?, root.display());
     println!("made {root}:");
     println!(

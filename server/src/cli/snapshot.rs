@@ -1,7 +1,7 @@
 //! `sotto-server snapshot`.
 
 use clap::Subcommand;
-use protocol::manifest::SnapshotId;
+use protocol::manifest::{SignedManifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use super::Outcome;
@@ -51,17 +51,25 @@ pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<O
 
 fn build(data: &DataDir) -> anyhow::Result<()> {
     let _lock = data.lock()?;
-    let config = data.config()?;
+    let lifetime_secs = data.config()?.snapshot.lifetime_hours * 3600;
+    let (keys, now) = (data.oprf_key_dir()?, UnixTime::now());
+    let (ring, provider) = (keys.load()?, data.provider_key()?);
+    let published = || build::published_manifest(&data.snapshots(), &provider.verifying_key());
+    let before = published()?;
     let options = BuildOptions {
-        provider: &data.provider_key()?,
-        oprf: &data.oprf_key()?,
+        provider: &provider,
+        oprf: ring.newest(),
         trust: &data.trust()?,
-        lifetime_secs: config.snapshot.lifetime_hours * 3600,
-        now: UnixTime::now(),
+        lifetime_secs,
+        now,
         progress: Progress::detect(),
         memory: Memory::OfSystem,
     };
     let id = build::run(&data.store()?, &data.snapshots(), &options)?;
+    if let Some(after) = published()? {
+        let before = before.as_ref().map(SignedManifest::unverified);
+        keys.settle(ring.clone(), before, after.unverified(), lifetime_secs, now)?;
+    }
     println!("{id}");
     Ok(())
 }

@@ -35,7 +35,7 @@ fn a_fresh_directory_is_whole_private_and_never_made_twice() {
     );
     for secret in [
         "keys/dp.key",
-        "keys/oprf.key",
+        "keys/oprf/1.key",
         "keys/store.key",
         "tls/key.pem",
         "senders.toml",

@@ -68,10 +68,10 @@ pub enum Error {
     /// Not an OPRF request.
     #[error("OPRF request: {0}")]
     OprfRequest(#[from] WireError),
-    /// The OPRF key of another epoch.
+    /// The OPRF key of an epoch that isn't live.
     #[error("the OPRF key is of epoch {current}")]
     OprfEpoch {
-        /// The epoch in use.
+        /// The newest epoch.
         current: u64,
     },
     /// The evaluation failed.

@@ -146,14 +146,8 @@ pub(super) async fn ready(State(state): Shared) -> Result<Response<Body>, Error>
 
 fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let request = OprfRequest::decode(bytes)?;
-    let epoch = state.oprf_epoch;
-    if request.epoch != epoch {
-        return Err(Error::OprfEpoch { current: epoch });
-    }
-    let evaluation = state
-        .oprf
-        .blind_evaluate(&request.elements, &mut rand::rng())
-        .map_err(Error::OprfEvaluation)?;
+    let (epoch, now) = (request.epoch, (state.clock)());
+    let evaluation = state.evaluator.evaluate(epoch, &request.elements, now)?;
     Ok(OprfResponse { epoch, evaluation }.encode())
 }
 

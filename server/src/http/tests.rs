@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::fixture::shared;
+use crate::oprf_keys::FIRST_EPOCH;
 use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
@@ -139,7 +140,7 @@ async fn oprf_evaluates_verifiably() {
     ];
     let blinded = BlindedBatch::blind(&csis, &mut rand::rng()).unwrap();
     let request = OprfRequest {
-        epoch: OPRF_EPOCH,
+        epoch: FIRST_EPOCH,
         elements: blinded.elements().to_vec(),
     };
     let response = ask(
@@ -158,12 +159,13 @@ async fn oprf_evaluates_verifiably() {
         .data
         .oprf_key()
         .unwrap()
+        .key
         .evaluate(&csis[1])
         .unwrap();
     assert_eq!(outputs[1].as_bytes(), expected.as_bytes());
 
     let stale = OprfRequest {
-        epoch: OPRF_EPOCH + 1,
+        epoch: FIRST_EPOCH + 1,
         ..request
     };
     let stale = post_request(wire::OPRF_PATH, media::CBOR, stale.encode());

@@ -21,7 +21,7 @@ use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::hint::{BlockList, HintError};
 use protocol::manifest::{Manifest, ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
-use protocol::oprf::{OprfError, OprfKey};
+use protocol::oprf::OprfError;
 use protocol::placement::{BucketIndex, Placement, PlacementError};
 use protocol::record::RecordError;
 use protocol::time::UnixTime;
@@ -32,16 +32,15 @@ use sha3::{Digest as _, Sha3_256};
 use super::{Facts, SnapshotError, current};
 use crate::durable::FileError;
 use crate::memory::{Memory, MemoryError, Purpose};
+use crate::oprf_keys::EpochKey;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
 use plan::Plan;
-use publish::{previous, publish};
+use publish::publish;
+pub use publish::published_manifest;
 use published::Publishing;
 use records::Records;
 use set_up::set_up;
-
-/// Rises when the provider changes its OPRF key. There is one key so far.
-pub const OPRF_EPOCH: u64 = 1;
 
 /// Rises when the provider chooses another CRS. There is one so far.
 pub const CRS_EPOCH: u64 = 1;
@@ -60,7 +59,7 @@ pub struct BuildOptions<'a> {
     /// Signs the manifest.
     pub provider: &'a SigningKey,
     /// Evaluates the identifiers.
-    pub oprf: &'a OprfKey,
+    pub oprf: &'a EpochKey,
     /// What records were accepted by.
     pub trust: &'a TrustList,
     /// Seconds until clients refuse the snapshot.
@@ -97,6 +96,25 @@ pub enum BuildError {
     /// The published snapshot, which the new one must name.
     #[error("the snapshot before can't be read: {0}")]
     Previous(#[from] SnapshotError),
+    /// The newest OPRF key is older than the published snapshot's.
+    #[error(
+        "the newest OPRF key is of epoch {epoch}, the published snapshot of {published}: restore the newer key, or run `sotto-server oprf rotate`"
+    )]
+    OprfEpoch {
+        /// The snapshot's epoch.
+        published: u64,
+        /// The newest key's.
+        epoch: u64,
+    },
+    /// The newest OPRF key is not the one that the published snapshot names for
+    /// the epoch.
+    #[error(
+        "the OPRF key of epoch {epoch} is not the published snapshot's, and clients would refuse it: restore that, or run `sotto-server oprf rotate`"
+    )]
+    OprfKey {
+        /// The epoch.
+        epoch: u64,
+    },
     /// A file can't be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -151,7 +169,10 @@ pub fn run(
     options: &BuildOptions<'_>,
 ) -> Result<SnapshotId, BuildError> {
     let begun = Instant::now();
-    let previous = previous(directory, &options.provider.verifying_key())?;
+    let previous = published_manifest(directory, &options.provider.verifying_key())?;
+    if let Some(previous) = &previous {
+        require_succession(previous.unverified(), options.oprf)?;
+    }
     store.update(&mut |update| update.forget_audience(options.now))?;
     let view = store.view()?;
     let earlier = previous
@@ -163,6 +184,18 @@ pub fn run(
     let keep: Vec<SnapshotId> = [Some(id), id_before].into_iter().flatten().collect();
     current::remove_others(directory, &keep)?;
     Ok(id)
+}
+
+/// Refuses an OPRF key that clients of the snapshot before would refuse.
+fn require_succession(previous: &Manifest, newest: &EpochKey) -> Result<(), BuildError> {
+    let (published, epoch) = (previous.oprf_epoch, newest.epoch);
+    if epoch < published {
+        return Err(BuildError::OprfEpoch { published, epoch });
+    }
+    if epoch == published && newest.public_key() != previous.oprf_key {
+        return Err(BuildError::OprfKey { epoch });
+    }
+    Ok(())
 }
 
 /// Everything of a snapshot but its manifest.
@@ -198,7 +231,7 @@ impl Built {
             .stage("evaluate OPRF", (ids.len() + handles.len()) as u64);
         let publishing = options.publishing();
         let mut records =
-            Records::evaluate(view, &ids, &handles, options.oprf, publishing, &stage)?;
+            Records::evaluate(view, &ids, &handles, &options.oprf.key, publishing, &stage)?;
         // Once something is published, that all of it is gone must be as well.
         if records.count() == 0 && earlier.is_none() {
             return Err(BuildError::Empty);

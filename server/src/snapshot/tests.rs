@@ -45,7 +45,7 @@ fn every_record_is_found_in_its_bucket_under_the_root_and_evaluates() {
     let hint = SnapshotHint::decode(snapshot.hint()).unwrap();
     let view = DatabaseView::new(snapshot.params(), snapshot.database()).unwrap();
     let (oprf, trust) = (
-        provider.data.oprf_key().unwrap(),
+        provider.data.oprf_key().unwrap().key,
         provider.data.trust().unwrap(),
     );
     for record in &provider.records {

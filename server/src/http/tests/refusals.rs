@@ -17,7 +17,10 @@ use protocol::mapping::{
 use protocol::removal::{Removal, RemovalTarget, SignedRemoval};
 use protocol::wire::HOLDER_SCHEME;
 
+use protocol::oprf::OprfKey;
+
 use super::*;
+use crate::oprf_keys::EpochKey;
 use crate::senders::SenderName;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{AudienceRow, Block, Marks, StoreKeys};
@@ -155,7 +158,10 @@ impl Service {
         let provider = key(9).verifying_key().key_id();
         let parts = Parts {
             snapshot: None,
-            oprf: OprfKey::generate(&mut rand::rng()),
+            oprf: OprfKeyRing::of(EpochKey {
+                epoch: 1,
+                key: OprfKey::generate(&mut rand::rng()),
+            }),
             provider,
             senders,
             trust: TrustList::from_toml(trust).unwrap(),

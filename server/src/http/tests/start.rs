@@ -1,4 +1,7 @@
+use protocol::oprf::OprfKey;
+
 use super::*;
+use crate::oprf_keys::EpochKey;
 
 #[test]
 fn a_backend_that_the_machine_lacks_is_refused_at_the_start() {
@@ -31,7 +34,10 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
     .unwrap();
     let parts = Parts {
         snapshot: Some(snapshot),
-        oprf: OprfKey::generate(&mut rand::rng()),
+        oprf: OprfKeyRing::of(EpochKey {
+            epoch: 1,
+            key: OprfKey::generate(&mut rand::rng()),
+        }),
         provider: data.provider_public_key().unwrap().key_id(),
         senders: Senders::default(),
         trust: data.trust().unwrap(),

@@ -12,7 +12,7 @@ use protocol::merkle::Hash;
 use protocol::placement::group_count;
 
 use super::earlier;
-use super::{BuildError, BuildOptions, Built, CRS_EPOCH, OPRF_EPOCH};
+use super::{BuildError, BuildOptions, Built, CRS_EPOCH};
 use crate::digest;
 use crate::durable::FileError;
 use crate::snapshot::{Facts, Fault, SnapshotError, current, file};
@@ -71,7 +71,7 @@ pub(super) fn publish(
         crs_epoch: CRS_EPOCH,
         dp_key: options.provider.verifying_key(),
         oprf_key: options.oprf.public_key(),
-        oprf_epoch: OPRF_EPOCH,
+        oprf_epoch: options.oprf.epoch,
         records: built.records as u64,
         groups: group_count(built.records) as u64,
         filler_seed: built.filler_seed,
@@ -112,8 +112,11 @@ pub(super) fn publish(
     Ok((id, previous.map(|previous| previous.unverified().snapshot)))
 }
 
-/// The manifest of the published snapshot.
-pub(super) fn previous(
+/// The manifest of the published snapshot; `None` if there is none.
+///
+/// # Errors
+/// [`SnapshotError`] if it can't be read or isn't the provider's.
+pub fn published_manifest(
     directory: &Path,
     provider: &VerifyingKey,
 ) -> Result<Option<SignedManifest>, SnapshotError> {
