@@ -3,5 +3,6 @@
 pub mod arithmetic;
 pub mod bandwidth;
 pub mod fixture;
+pub mod oprf;
 pub mod report;
 pub mod spread;

@@ -26,6 +26,7 @@ impl Operator {
         command
             .current_dir(self.root.path())
             .env_remove("SOTTO_DATA")
+            .env_remove("SOTTO_KEY_PASSPHRASE")
             .args(args);
         command
     }
@@ -190,4 +191,142 @@ fn a_backup_is_restored_with_its_journal() {
     let restored = operator.succeeds(&["restore", "backup", "--journal", "journal"]);
     assert!(restored.starts_with("40 rows"), "{restored}");
     operator.succeeds(&["snapshot", "build"]);
+}
+
+/// Replaces a line of config.toml.
+fn configure(operator: &Operator, from: &str, to: &str) {
+    let path = operator.path("sotto-data/config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    assert!(config.contains(from), "{from}");
+    std::fs::write(path, config.replace(from, to)).unwrap();
+}
+
+fn private_file(operator: &Operator, name: &str, content: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = operator.path(name);
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn encrypted_keys_need_their_passphrase_from_one_of_three_sources() {
+    let operator = Operator::new();
+    operator.prepare(true);
+    let before = files(&operator.path("sotto-data/keys"));
+    let error = operator.fails(&["keys", "encrypt"]);
+    assert!(error.contains("SOTTO_KEY_PASSPHRASE"), "{error}");
+    private_file(&operator, "short", "1234567\n");
+    let error = operator.fails(&["keys", "encrypt", "--passphrase-file", "short"]);
+    assert!(error.contains("7 characters"), "{error}");
+    assert_eq!(files(&operator.path("sotto-data/keys")), before);
+
+    private_file(&operator, "passphrase", "correct horse\n");
+    let given = ["--passphrase-file", "passphrase"];
+    let said = operator.succeeds(&[&["keys", "encrypt"], &given[..]].concat());
+    assert_eq!(said.matches("encrypted ").count(), 3, "{said}");
+    let shown = operator.succeeds(&["keys", "show"]);
+    assert_eq!(shown.matches("encrypted").count(), 3, "{shown}");
+    assert!(
+        !shown.contains("plain") && shown.contains("oprf/1.key"),
+        "{shown}"
+    );
+    let epochs = operator.succeeds(&["oprf", "show"]);
+    assert!(epochs.contains("(can't be read)"), "{epochs}");
+
+    let error = operator.fails(&["snapshot", "build"]);
+    assert!(
+        error.contains("is encrypted") && error.contains("keys.passphrase_file"),
+        "{error}"
+    );
+    let mut command = operator.command(&["snapshot", "build"]);
+    let output = command.env("SOTTO_KEY_PASSPHRASE", "battery staple");
+    let output = output.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && error.contains("wrong passphrase"),
+        "{error}"
+    );
+    let mut command = operator.command(&["snapshot", "build"]);
+    command.env("SOTTO_KEY_PASSPHRASE", "correct horse");
+    assert!(command.output().unwrap().status.success());
+    configure(
+        &operator,
+        "passphrase_file = \"\"",
+        "passphrase_file = \"../passphrase\"",
+    );
+    operator.succeeds(&["snapshot", "build"]);
+
+    operator.succeeds(&["keys", "decrypt"]);
+    assert_eq!(files(&operator.path("sotto-data/keys")), before);
+}
+
+#[test]
+fn keys_are_encrypted_from_the_beginning_if_there_is_a_passphrase() {
+    let operator = Operator::new();
+    let mut command = operator.command(&["init"]);
+    command.env("SOTTO_KEY_PASSPHRASE", "correct horse");
+    assert!(command.output().unwrap().status.success());
+    let shown = operator.succeeds(&["keys", "show"]);
+    assert!(
+        shown.lines().count() == 3 && !shown.contains("plain"),
+        "{shown}"
+    );
+    let mut command = operator.command(&["oprf", "rotate"]);
+    command.env("SOTTO_KEY_PASSPHRASE", "correct horse");
+    assert!(command.output().unwrap().status.success());
+    let shown = operator.succeeds(&["keys", "show"]);
+    assert!(
+        shown.lines().count() == 4 && !shown.contains("plain"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn oprf_keys_are_rotated_and_split() {
+    let operator = Operator::new();
+    operator.prepare(true);
+    let made = operator.succeeds(&["oprf", "rotate"]);
+    assert!(made.contains("epoch 2"), "{made}");
+    let error = operator.fails(&["oprf", "rotate", "--retire"]);
+    assert!(error.contains("no snapshot was built"), "{error}");
+    operator.succeeds(&["snapshot", "build"]);
+    let shown = operator.succeeds(&["oprf", "show"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 3, "{shown}");
+    assert!(lines[1].contains("evaluates until") && !lines[1].contains("builds"));
+    assert!(lines[2].ends_with("builds, published"), "{shown}");
+    let error = operator.fails(&["oprf", "rotate"]);
+    assert!(
+        error.contains("still evaluates") && error.contains("--retire"),
+        "{error}"
+    );
+
+    let error = operator.fails(&["oprf", "split"]);
+    assert!(error.contains("--second"), "{error}");
+    let error = operator.fails(&["oprf", "split", "--second", "nowhere"]);
+    assert!(error.contains("nowhere"), "{error}");
+    std::fs::create_dir(operator.path("stick")).unwrap();
+    let said = operator.succeeds(&["oprf", "split", "--second", "stick"]);
+    assert!(
+        said.contains("epoch 1") && said.contains("epoch 2"),
+        "{said}"
+    );
+    let line = said.lines().last().unwrap();
+    assert!(line.starts_with("second_shares = \"/"), "{said}");
+    let error = operator.fails(&["snapshot", "build"]);
+    assert!(
+        error.contains("one of two shares") && error.contains("oprf.second_shares"),
+        "{error}"
+    );
+    configure(&operator, "second_shares = \"\"", line);
+    operator.succeeds(&["snapshot", "build"]);
+    let again = operator.fails(&["oprf", "split"]);
+    assert!(again.contains("split already"), "{again}");
+    operator.succeeds(&["oprf", "rotate", "--retire"]);
+    operator.succeeds(&["snapshot", "build"]);
+    let shown = operator.succeeds(&["oprf", "show"]);
+    assert_eq!(shown.matches("split, plain").count(), 2, "{shown}");
+    std::fs::rename(operator.path("stick"), operator.path("pocket")).unwrap();
+    let error = operator.fails(&["snapshot", "build"]);
+    assert!(error.contains("stick/3.share"), "{error}");
 }

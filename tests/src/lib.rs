@@ -21,6 +21,7 @@ use server::http::{AppState, ListenLimits};
 use server::import::{self, ImportOptions};
 use server::memory::Memory;
 use server::progress::Progress;
+use server::rebuild::Rebuilder;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
 use server::snapshot::build::{self, BuildOptions};
@@ -225,6 +226,16 @@ impl Provider {
         )
         .with_api_key(ApiKey::new(&self.directory.api_key)?)
         .with_tls_roots(certificate))
+    }
+
+    /// What a running server builds and swaps with.
+    ///
+    /// # Errors
+    /// The configuration.
+    pub fn rebuilder(&self) -> Result<Rebuilder> {
+        let data = &self.directory.data;
+        let (config, state) = (data.config()?, Arc::clone(&self.state));
+        Ok(Rebuilder::new(data.clone(), config, state))
     }
 
     /// The API key of the tests.

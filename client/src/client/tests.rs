@@ -294,6 +294,31 @@ async fn older_snapshots_and_other_histories_are_refused() {
         error,
         ClientError::Manifest(ManifestError::Fork { .. })
     ));
+    // Another OPRF key, or one of an earlier epoch, than an earlier session saw.
+    let key = OprfKey::derive(&[6; 32], b"another").unwrap().public_key();
+    for other in [
+        ManifestPin {
+            oprf_key: key,
+            ..pin
+        },
+        ManifestPin {
+            oprf_epoch: pin.oprf_epoch + 1,
+            ..pin
+        },
+    ] {
+        let error = Client::connect(ClientConfig {
+            last_manifest: Some(other),
+            ..config.clone()
+        })
+        .await
+        .unwrap_err();
+        let lower = other.oprf_epoch > pin.oprf_epoch;
+        match error {
+            ClientError::Manifest(ManifestError::OprfEpochRollback { .. }) => assert!(lower),
+            ClientError::Manifest(ManifestError::OprfKeyChanged { .. }) => assert!(!lower),
+            other => panic!("{other:?}"),
+        }
+    }
     assert!(Client::connect(config).await.is_ok());
 }
 

@@ -19,6 +19,7 @@ use crate::snapshot::build;
 
 mod publishing;
 mod refusals;
+mod rotation;
 mod start;
 
 fn state() -> Arc<AppState> {
