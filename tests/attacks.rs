@@ -5,6 +5,8 @@
 mod attacker;
 #[path = "attacks/buckets.rs"]
 mod buckets;
+#[path = "attacks/keys.rs"]
+mod keys;
 #[path = "attacks/points.rs"]
 mod points;
 #[path = "attacks/selections.rs"]
