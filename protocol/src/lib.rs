@@ -28,6 +28,7 @@ pub mod passphrase;
 pub mod placement;
 pub mod precedence;
 pub mod problem;
+pub mod pseudonym;
 pub mod record;
 pub mod removal;
 pub mod resolve;

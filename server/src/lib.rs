@@ -12,6 +12,7 @@
 //! | from the store to a published snapshot | [`snapshot`] |
 //! | a new snapshot while one is served | [`rebuild`] |
 //! | queries that share passes over the database | [`scheduler`] |
+//! | what senders have spent | [`ledger`] |
 //! | HTTP over TLS | [`http`], [`tls`] |
 //!
 //! The binary `sotto-server` is [`cli`].
@@ -28,6 +29,7 @@ pub(crate) mod fixture;
 pub mod http;
 pub mod import;
 pub mod keys;
+pub mod ledger;
 pub mod loaded;
 pub mod memory;
 pub mod oprf_keys;

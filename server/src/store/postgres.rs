@@ -11,9 +11,9 @@
 //! they hold up; give them a thread that may wait (`spawn_blocking`).
 
 mod audience;
-mod connect;
+pub(crate) mod connect;
 mod error;
-mod session;
+pub(crate) mod session;
 mod update;
 mod view;
 
@@ -117,7 +117,15 @@ fn column<'r, T>(row: &'r PgRow, index: usize) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
 {
-    Ok(row.try_get(index).map_err(PostgresError::from)?)
+    Ok(value(row, index)?)
+}
+
+/// The same for those whose errors are their own.
+pub(crate) fn value<'r, T>(row: &'r PgRow, index: usize) -> Result<T, PostgresError>
+where
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+{
+    Ok(row.try_get(index)?)
 }
 
 impl std::fmt::Debug for PostgresOptions {

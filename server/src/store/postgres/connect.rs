@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// Connects to nothing yet.
-pub(super) fn engine(options: &PostgresOptions) -> Result<Engine, PostgresError> {
+pub(crate) fn engine(options: &PostgresOptions) -> Result<Engine, PostgresError> {
     let connect = connect_options(options)?;
     let place = place(&connect);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,36 +54,15 @@ pub(super) fn engine(options: &PostgresOptions) -> Result<Engine, PostgresError>
 
 /// Makes the tables, or sees that they are of this version and under this key.
 pub(super) fn migrate(engine: &Engine, keys: &StoreKeys) -> Result<(), StoreError> {
-    let (pool, patience) = (engine.pool.clone(), engine.patience());
-    let newer = engine.wait(async move {
-        // A handful of statements each, and another server's first.
-        match tokio::time::timeout(10 * patience, MIGRATIONS.run(&pool)).await {
-            Ok(Ok(())) => Ok(None),
-            Ok(Err(MigrateError::VersionMissing(found))) => Ok(Some(found)),
-            Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => {
-                Err(error.into())
-            }
-            Ok(Err(_)) => Err(PostgresError::Form),
-            Err(_) => Err(PostgresError::Slow),
-        }
-    })?;
-    if let Some(found) = newer {
+    if let Some(found) = make_tables(engine)? {
         return Err(StoreError::Version {
             path: engine.place.clone(),
             expected: VERSION,
-            found: found.unsigned_abs(),
+            found,
         });
     }
     let mut session = Session::begin(engine, "BEGIN")?;
-    let fsync = session.fetch(sqlx::query("SELECT current_setting('fsync')"))?;
-    let fsync: String = fsync
-        .first()
-        .ok_or(PostgresError::Form)?
-        .try_get(0)
-        .map_err(PostgresError::from)?;
-    if fsync != "on" {
-        return Err(PostgresError::NotDurable { setting: "fsync" }.into());
-    }
+    refuse_unsafe(&mut session)?;
     session.fetch(
         sqlx::query(
             "INSERT INTO sotto.meta (version, key_check) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -93,6 +72,34 @@ pub(super) fn migrate(engine: &Engine, keys: &StoreKeys) -> Result<(), StoreErro
     )?;
     session.check(keys, Lock::None)?;
     Ok(session.commit()?)
+}
+
+/// Makes the tables that aren't there; gives the version of a newer program's, if
+/// there are such.
+pub(crate) fn make_tables(engine: &Engine) -> Result<Option<u64>, PostgresError> {
+    let (pool, patience) = (engine.pool.clone(), engine.patience());
+    engine.wait(async move {
+        // A handful of statements each, and another server's first.
+        match tokio::time::timeout(10 * patience, MIGRATIONS.run(&pool)).await {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(MigrateError::VersionMissing(found))) => Ok(Some(found.unsigned_abs())),
+            Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => {
+                Err(error.into())
+            }
+            Ok(Err(_)) => Err(PostgresError::Form),
+            Err(_) => Err(PostgresError::Slow),
+        }
+    })
+}
+
+/// Refuses a server that may lose what it acknowledges.
+pub(crate) fn refuse_unsafe(session: &mut Session<'_>) -> Result<(), PostgresError> {
+    let fsync = session.fetch(sqlx::query("SELECT current_setting('fsync')"))?;
+    let fsync: String = fsync.first().ok_or(PostgresError::Form)?.try_get(0)?;
+    if fsync != "on" {
+        return Err(PostgresError::NotDurable { setting: "fsync" });
+    }
+    Ok(())
 }
 
 /// Whether looking at the version keeps other updates waiting.

@@ -61,13 +61,13 @@ pub enum PostgresError {
 
 impl PostgresError {
     /// Whether another transaction got in between: the same may succeed now.
-    pub(super) fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if ["40001", "40P01"].contains(&code.as_str()))
     }
 
     /// Whether a COMMIT that ended so certainly did nothing. Of everything else
     /// nobody knows: the answer may have been lost after the deed.
-    pub(super) fn is_rollback(&self) -> bool {
+    pub(crate) fn is_rollback(&self) -> bool {
         match self {
             // 40003: PostgreSQL doesn't know it either.
             Self::Refused { code, .. } => {

@@ -15,12 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::PostgresError;
 
 /// A statement with its values.
-pub(super) type Statement = Query<'static, Postgres, PgArguments>;
+pub(crate) type Statement = Query<'static, Postgres, PgArguments>;
 
-pub(super) struct Engine {
-    pub(super) pool: PgPool,
+pub(crate) struct Engine {
+    pub(crate) pool: PgPool,
     /// Server and database, for errors.
-    pub(super) place: PathBuf,
+    pub(crate) place: PathBuf,
     views: Arc<Semaphore>,
     acquire: Duration,
     /// For an answer: longer than PostgreSQL itself waits, so that its own error
@@ -31,7 +31,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(
+    pub(crate) fn new(
         runtime: Runtime,
         pool: PgPool,
         place: PathBuf,
@@ -51,7 +51,7 @@ impl Engine {
 
     /// Runs something on the runtime and waits for it. Not by `block_on`, which
     /// panics on the threads of a runtime.
-    pub(super) fn wait<T: Send + 'static>(
+    pub(crate) fn wait<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, PostgresError>> + Send + 'static,
     ) -> Result<T, PostgresError> {
@@ -65,12 +65,12 @@ impl Engine {
     }
 
     /// How long to wait for an answer.
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
 
     /// The right to hold one of the connections that are for views.
-    pub(super) fn view_permit(&self) -> Result<OwnedSemaphorePermit, PostgresError> {
+    pub(crate) fn view_permit(&self) -> Result<OwnedSemaphorePermit, PostgresError> {
         let (views, acquire) = (Arc::clone(&self.views), self.acquire);
         self.wait(async move {
             match tokio::time::timeout(acquire, views.acquire_owned()).await {
@@ -94,14 +94,14 @@ impl Drop for Engine {
 /// A transaction on a connection of its own. The connection goes back to the
 /// pool when the transaction has certainly ended; after any failure it is closed,
 /// which makes PostgreSQL roll back.
-pub(super) struct Session<'a> {
+pub(crate) struct Session<'a> {
     engine: &'a Engine,
     connection: Option<PoolConnection<Postgres>>,
 }
 
 impl<'a> Session<'a> {
     /// Begins a transaction by these statements.
-    pub(super) fn begin(engine: &'a Engine, begin: &'static str) -> Result<Self, PostgresError> {
+    pub(crate) fn begin(engine: &'a Engine, begin: &'static str) -> Result<Self, PostgresError> {
         let pool = engine.pool.clone();
         let connection = engine.wait(async move { Ok(pool.acquire().await?) })?;
         let mut session = Self {
@@ -113,12 +113,12 @@ impl<'a> Session<'a> {
     }
 
     /// Server and database, for errors.
-    pub(super) fn place(&self) -> &PathBuf {
+    pub(crate) fn place(&self) -> &PathBuf {
         &self.engine.place
     }
 
     /// Rows that a statement gives.
-    pub(super) fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, PostgresError> {
+    pub(crate) fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, PostgresError> {
         let mut connection = self.connection.take().ok_or(PostgresError::Ended)?;
         let patience = self.engine.patience;
         let (connection, rows) = self.engine.wait(async move {
@@ -134,7 +134,7 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the transaction so that what it did stays.
-    pub(super) fn commit(mut self) -> Result<(), PostgresError> {
+    pub(crate) fn commit(mut self) -> Result<(), PostgresError> {
         self.run("COMMIT")?;
         // Back to the pool, which is only possible inside the runtime.
         let _inside = self.engine.runtime.as_ref().map(Runtime::enter);
