@@ -51,6 +51,9 @@ pub enum ProblemType {
     /// A signed object breaks a rule.
     UnprocessableObject,
     /// No more objects of this kind are kept for this publisher.
+    PublisherFull,
+    /// The quota of evaluations is used up, or never has so many; see
+    /// [`Problem::retry_after`].
     QuotaExceeded,
     /// The sender asks too much at once; see [`Problem::retry_after`].
     TooManyRequests,
@@ -117,7 +120,7 @@ pub enum ProblemError {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedRequest,
         Self::Unauthorized,
         Self::Untrusted,
@@ -134,6 +137,7 @@ impl ProblemType {
         Self::UnsupportedMediaType,
         Self::UnprocessableQuery,
         Self::UnprocessableObject,
+        Self::PublisherFull,
         Self::QuotaExceeded,
         Self::TooManyRequests,
         Self::Internal,
@@ -234,10 +238,15 @@ impl ProblemType {
                 "A signed object breaks a rule",
                 422,
             ),
-            Self::QuotaExceeded => (
-                "urn:sotto:problem:quota-exceeded",
+            Self::PublisherFull => (
+                "urn:sotto:problem:publisher-full",
                 "No more is kept for this publisher",
                 403,
+            ),
+            Self::QuotaExceeded => (
+                "urn:sotto:problem:quota-exceeded",
+                "The quota does not allow so many evaluations now",
+                429,
             ),
             Self::TooManyRequests => (
                 "urn:sotto:problem:too-many-requests",

@@ -20,6 +20,10 @@ pub const MANIFEST_PATH: &str = "/v1/manifest";
 /// OPRF evaluation: `POST` of an [`OprfRequest`], [`media::CBOR`] both ways.
 pub const OPRF_PATH: &str = "/v1/oprf";
 
+/// The header that names the end sender an MSP asks for, by a
+/// [`Pseudonym`](crate::pseudonym::Pseudonym).
+pub const SENDER_HEADER: &str = "sotto-sender";
+
 /// Mappings of one recipient: `PUT` a [`Bundle`](crate::bundle::Bundle),
 /// `DELETE` with a [`RemovalRequest`], both [`media::CBOR`] to a [`Receipt`];
 /// `GET` with a [`HolderProof`] for [`Holdings`].

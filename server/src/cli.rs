@@ -7,6 +7,7 @@ mod init;
 mod keys;
 mod logging;
 mod oprf;
+mod quota;
 mod sender;
 mod serve;
 mod snapshot;
@@ -63,6 +64,8 @@ enum Command {
     /// Say who may look up.
     #[command(subcommand)]
     Sender(sender::SenderCommand),
+    /// Show the quotas, and what they cost somebody who tries all numbers.
+    Quota(quota::QuotaArgs),
     /// Import credentials and mappings from JSON Lines or a CBOR sequence.
     ///
     /// Exits with 0 if everything was good, with 2 if some of it was refused:
@@ -123,6 +126,7 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Init(args) => init::run(&cli.data, args, cli.passphrases()),
         Command::Sender(command) => sender::run(&cli.open()?, command),
+        Command::Quota(args) => quota::run(&cli.open()?, args),
         Command::Import(args) => import::run(&cli.open()?, args),
         Command::Block(command) => block::run(&cli.open()?, command),
         Command::Backup(args) => backup::backup(&cli.open()?, args),

@@ -1,6 +1,7 @@
 //! The configuration file.
 
 mod keys;
+mod ledger;
 mod store;
 
 use std::net::SocketAddr;
@@ -11,9 +12,11 @@ use pir_core::Backend;
 use serde::Deserialize;
 
 pub use keys::{Keys, Oprf};
+pub use ledger::Ledger;
 pub use store::{STORE_URL, Store, StoreKind};
 
 use crate::durable::FileError;
+use crate::quotas::Quotas;
 
 /// The commented file that `init` writes. Its values are the defaults.
 pub const SHIPPED: &str = include_str!("../config.toml");
@@ -48,6 +51,10 @@ pub struct Config {
     pub tls: Tls,
     /// Where credentials and mappings are kept.
     pub store: Store,
+    /// Where it is kept what senders have spent.
+    pub ledger: Ledger,
+    /// How much they may evaluate.
+    pub quota: Quotas,
     /// Snapshots.
     pub snapshot: Snapshot,
     /// Secret keys.
@@ -188,7 +195,7 @@ pub enum ConfigError {
     StoreUrlTwice,
     /// The store is PostgreSQL's, wherever that is.
     #[error(
-        "configuration: store.kind is \"postgres\", but there is no URL: set store.url or store.url_file, or {STORE_URL} in the environment"
+        "configuration: store.kind or ledger.kind is \"postgres\", but there is no URL: set store.url or store.url_file, or {STORE_URL} in the environment"
     )]
     StoreUrlMissing,
     /// `store.url` has a password, which whoever reads the file would learn.
@@ -318,6 +325,7 @@ impl Config {
                 });
             }
         }
+        ledger::check(&self.quota)?;
         self.store.check()
     }
 }
@@ -361,6 +369,8 @@ impl Default for Config {
             max_connections: 1024,
             tls: Tls::default(),
             store: Store::default(),
+            ledger: Ledger::default(),
+            quota: Quotas::default(),
             snapshot: Snapshot::default(),
             keys: Keys::default(),
             oprf: Oprf::default(),

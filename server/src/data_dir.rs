@@ -9,6 +9,7 @@
 //! | `trust.toml` | CSIPs and what each may speak for |
 //! | `senders.toml` | who may look up |
 //! | `store.redb` | credentials and mappings, encrypted |
+//! | `ledger.redb` | what senders have spent; in no backup |
 //! | `removals.journal` | what was removed, so that no restore publishes it |
 //! | `snapshots/<id>.sotto`, `snapshots/current` | what is published |
 //! | `lock` | held by the command that writes |
@@ -28,6 +29,9 @@ use crate::config::{self, Config, ConfigError};
 use crate::durable::{self, FileError, PRIVATE, PUBLIC};
 use crate::keys::{self, KeyError, KeyKind, PassphraseSource};
 use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
+use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::postgres::PostgresLedger;
+use crate::ledger::{Ledger, LedgerError, LedgerKeys};
 use crate::senders::{SenderError, Senders};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::journaled::Journaled;
@@ -129,6 +133,9 @@ pub enum DataDirError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 impl DataDir {
@@ -423,6 +430,33 @@ impl DataDir {
         let path = self.path("keys/store.key");
         let key = keys::read(&path, KeyKind::Store, &self.passphrases()?)?;
         Ok(StoreKeys::derive(&key))
+    }
+
+    /// The ledger that the configuration names.
+    ///
+    /// # Errors
+    /// [`DataDirError::Config`], [`DataDirError::Key`], [`DataDirError::Ledger`].
+    pub fn ledger(&self) -> Result<Arc<dyn Ledger>, DataDirError> {
+        let config = self.config()?;
+        let keys = self.ledger_keys()?;
+        Ok(match config.ledger.kind {
+            StoreKind::Embedded => {
+                Arc::new(EmbeddedLedger::open(&self.path("ledger.redb"), &keys)?)
+            }
+            StoreKind::Postgres => {
+                let options = config.store.postgres(&self.root)?;
+                Arc::new(PostgresLedger::open(&options, keys)?)
+            }
+        })
+    }
+
+    /// The keys that name meters.
+    ///
+    /// # Errors
+    /// [`DataDirError::Key`].
+    pub fn ledger_keys(&self) -> Result<LedgerKeys, DataDirError> {
+        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store, &self.passphrases()?)?;
+        Ok(LedgerKeys::derive(&key))
     }
 
     /// The removal journal.

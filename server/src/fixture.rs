@@ -8,6 +8,7 @@ use protocol::trust::TrustList;
 use tempfile::TempDir;
 
 use crate::data_dir::{DataDir, InitOptions};
+use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
@@ -25,6 +26,8 @@ pub(crate) struct Provider {
     pub(crate) now: UnixTime,
     /// Open all the time: it can be opened once.
     pub(crate) store: Arc<dyn Store>,
+    /// Likewise.
+    pub(crate) ledger: Arc<dyn Ledger>,
     _root: TempDir,
 }
 
@@ -44,12 +47,14 @@ impl Provider {
             .unwrap();
         senders.write(&data.senders_path()).unwrap();
         let store: Arc<dyn Store> = Arc::from(data.store().unwrap());
+        let ledger = data.ledger().unwrap();
         let provider = Self {
             data,
             records,
             api_key,
             now,
             store,
+            ledger,
             _root: root,
         };
         provider.put(&provider.records);

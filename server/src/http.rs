@@ -10,6 +10,7 @@ mod handlers;
 mod listen;
 mod patience;
 mod publishing;
+mod quota;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,9 +34,12 @@ pub use listen::{ListenLimits, serve};
 use crate::accept::AudienceLimits;
 use crate::config::{Config, LogFormat};
 use crate::data_dir::{DataDir, DataDirError};
+use crate::ledger::{Ledger, LedgerError, LedgerKeys};
 use crate::memory::Memory;
 use crate::oprf_keys::OprfKeyRing;
+use crate::meter::Meter;
 use crate::progress::Progress;
+use crate::quotas::Quotas;
 use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
 use crate::snapshot::{Snapshot, SnapshotError, current};
@@ -52,6 +56,9 @@ const SUBMISSIONS_MAX: usize = 256;
 /// the blocking pool each, a few of its 512.
 const VERIFICATIONS_MAX: usize = 64;
 
+/// How far the clocks of servers that share a ledger may be apart.
+const SKEW_SECS: u64 = 3600;
+
 /// What every request may use.
 pub struct AppState {
     /// What is served; nothing before the first build.
@@ -63,6 +70,11 @@ pub struct AppState {
     trust: ArcSwap<TrustList>,
     store: Arc<dyn Store>,
     writer: Writer,
+    ledger: Arc<dyn Ledger>,
+    meter: Meter,
+    /// Names meters.
+    meters: LedgerKeys,
+    quotas: Quotas,
     clock: fn() -> UnixTime,
     scheduler: Scheduler<Snapshot>,
     /// Whether new requests are welcome.
@@ -93,6 +105,12 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// How many audience records are kept.
     pub audience: AudienceLimits,
+    /// Where it is kept what senders have spent.
+    pub ledger: Arc<dyn Ledger>,
+    /// The keys that name meters there.
+    pub ledger_keys: LedgerKeys,
+    /// How much senders may evaluate.
+    pub quotas: Quotas,
     /// The queue's limits.
     pub limits: Limits,
     /// Threads that answer queries; 0 for one a core.
@@ -134,6 +152,7 @@ impl AppState {
         data: &DataDir,
         config: &Config,
         store: Arc<dyn Store>,
+        ledger: Arc<dyn Ledger>,
     ) -> Result<Arc<Self>, StartError> {
         let provider = data.provider_public_key()?;
         Self::start(Parts {
@@ -147,6 +166,9 @@ impl AppState {
                 per_sender: config.audience.per_sender,
                 total: config.audience.total,
             },
+            ledger,
+            ledger_keys: data.ledger_keys()?,
+            quotas: config.quota,
             limits: Limits {
                 max_batch: config.queries.max_batch,
                 queue_length: config.queries.queue_length,
@@ -173,6 +195,10 @@ impl AppState {
             senders: ArcSwap::from_pointee(parts.senders),
             trust: ArcSwap::from_pointee(parts.trust),
             writer: Writer::start(Arc::clone(&parts.store), parts.audience, parts.clock)?,
+            meter: Meter::start(Arc::clone(&parts.ledger), parts.clock)?,
+            ledger: parts.ledger,
+            meters: parts.ledger_keys,
+            quotas: parts.quotas,
             clock: parts.clock,
             store: parts.store,
             scheduler: Scheduler::start(parts.limits, parts.threads)?,
@@ -226,6 +252,18 @@ impl AppState {
     /// Where what is published is kept.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Forgets what need not be known of spending any more: tokens whose key has
+    /// expired, and meters that are full again. Gives the number of tokens. Takes
+    /// as long as the ledger does: call it from a thread that may block.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn forget_spent(&self) -> Result<u64, LedgerError> {
+        // Servers' clocks differ: a token that another one still accepts must not
+        // be forgotten by this one.
+        self.ledger.forget((self.clock)().saturating_sub(SKEW_SECS))
     }
 
     /// Reads the trust list and the senders again.

@@ -12,7 +12,7 @@
 //! | from the store to a published snapshot | [`snapshot`] |
 //! | a new snapshot while one is served | [`rebuild`] |
 //! | queries that share passes over the database | [`scheduler`] |
-//! | what senders have spent | [`ledger`] |
+//! | how much senders may evaluate, what they have spent, what that is worth | [`quotas`], [`ledger`], [`meter`], [`enumeration`] |
 //! | HTTP over TLS | [`http`], [`tls`] |
 //!
 //! The binary `sotto-server` is [`cli`].
@@ -24,6 +24,7 @@ pub mod config;
 pub mod data_dir;
 pub mod digest;
 pub mod durable;
+pub mod enumeration;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod http;
@@ -33,7 +34,9 @@ pub mod ledger;
 pub mod loaded;
 pub mod memory;
 pub mod oprf_keys;
+pub mod meter;
 pub mod progress;
+pub mod quotas;
 pub mod rebuild;
 pub mod sample;
 pub mod scheduler;

@@ -17,6 +17,7 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::durable::{self, FileError, PRIVATE};
+use crate::quotas::{AccountQuotas, QUOTA_MAX};
 
 const NAME_MAX: usize = 64;
 const KEY_PREFIX: &str = "sotto_";
@@ -56,6 +57,9 @@ pub struct Sender {
     key_sha3_256: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_sha3_256: Option<Digest>,
+    /// What is different from the usual quotas.
+    #[serde(default, skip_serializing_if = "AccountQuotas::is_empty")]
+    pub quota: AccountQuotas,
 }
 
 /// The SHA3-256 of a TLS certificate in DER, whose key its peer holds and which a
@@ -106,6 +110,12 @@ pub enum SenderError {
         /// The name.
         name: String,
     },
+    /// A quota out of its range.
+    #[error("a quota of sender {name} is not 1 to {QUOTA_MAX}")]
+    Quota {
+        /// The name.
+        name: String,
+    },
     /// Nobody has that name.
     #[error("there is no sender {name}: `sotto-server sender list` shows all")]
     Unknown {
@@ -136,6 +146,11 @@ impl Senders {
         for sender in senders.senders {
             if sender.key_sha3_256.is_none() && sender.certificate_sha3_256.is_none() {
                 return Err(SenderError::Anonymous {
+                    name: sender.name.0,
+                });
+            }
+            if !sender.quota.is_in_range() {
+                return Err(SenderError::Quota {
                     name: sender.name.0,
                 });
             }
@@ -174,6 +189,7 @@ impl Senders {
             since: now.to_string(),
             key_sha3_256: Some(Digest::of(key.as_str().as_bytes())),
             certificate_sha3_256: None,
+            quota: AccountQuotas::default(),
         })?;
         Ok(key)
     }
@@ -193,6 +209,7 @@ impl Senders {
             since: now.to_string(),
             key_sha3_256: None,
             certificate_sha3_256: Some(certificate.0),
+            quota: AccountQuotas::default(),
         })
     }
 
@@ -228,6 +245,43 @@ impl Senders {
             });
         }
         Ok(())
+    }
+
+    /// The quotas of a sender that differ from the usual ones.
+    ///
+    /// # Errors
+    /// [`SenderError::Unknown`].
+    pub fn quota(&self, name: &SenderName) -> Result<AccountQuotas, SenderError> {
+        let found = self.senders.iter().find(|sender| sender.name == *name);
+        let sender = found.ok_or_else(|| SenderError::Unknown {
+            name: name.0.clone(),
+        })?;
+        Ok(sender.quota)
+    }
+
+    /// Sets them.
+    ///
+    /// # Errors
+    /// [`SenderError::Unknown`], [`SenderError::Quota`].
+    pub fn set_quota(
+        &mut self,
+        name: &SenderName,
+        quota: AccountQuotas,
+    ) -> Result<(), SenderError> {
+        let name_of = || name.0.clone();
+        if !quota.is_in_range() {
+            return Err(SenderError::Quota { name: name_of() });
+        }
+        let found = self.senders.iter_mut().find(|sender| sender.name == *name);
+        found
+            .ok_or_else(|| SenderError::Unknown { name: name_of() })?
+            .quota = quota;
+        Ok(())
+    }
+
+    /// One of them.
+    pub fn at(&self, index: SenderIndex) -> Option<&Sender> {
+        self.senders.get(index.0 as usize)
     }
 
     /// All of them, in the order they came.
@@ -356,108 +410,4 @@ impl From<Digest> for String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(name: &str) -> SenderName {
-        SenderName::new(name).unwrap()
-    }
-
-    #[test]
-    fn each_key_is_its_senders_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("senders.toml");
-        let mut senders = Senders::read(&path).unwrap();
-        assert_eq!(senders.authenticate(b""), None);
-        let now = UnixTime::from_secs(1_795_392_000);
-        let keys =
-            ["one", "two", "three"].map(|n| senders.add(name(n), now, &mut rand::rng()).unwrap());
-        senders.write(&path).unwrap();
-        let mut senders = Senders::read(&path).unwrap();
-        for ((key, expected), index) in keys.iter().zip(["one", "two", "three"]).zip(0..) {
-            assert_eq!(
-                senders.authenticate(key.as_str().as_bytes()),
-                Some((SenderIndex::from(index), &name(expected)))
-            );
-            assert_eq!(senders.authenticate(&key.as_str().as_bytes()[1..]), None);
-            let text = std::fs::read_to_string(&path).unwrap();
-            assert!(
-                !text.contains(&key.as_str()[6..]),
-                "the key itself is not kept"
-            );
-        }
-        senders.remove(&name("two")).unwrap();
-        assert_eq!(senders.authenticate(keys[1].as_str().as_bytes()), None);
-        assert_eq!(
-            senders.authenticate(keys[2].as_str().as_bytes()),
-            Some((SenderIndex::from(1), &name("three")))
-        );
-        assert!(matches!(
-            senders.remove(&name("two")),
-            Err(SenderError::Unknown { .. })
-        ));
-        let again = senders.add(name("one"), now, &mut rand::rng());
-        assert!(matches!(again, Err(SenderError::Exists { .. })));
-        assert_eq!(format!("{:?}", keys[0]), "ApiKey(redacted)");
-    }
-
-    #[test]
-    fn a_certificate_is_one_senders() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("senders.toml");
-        let now = UnixTime::from_secs(1_795_392_000);
-        let [one, two] = [b"one", b"two"].map(|der| CertificateDigest::of(der));
-        let mut senders = Senders::default();
-        senders.add(name("key"), now, &mut rand::rng()).unwrap();
-        senders.add_with_certificate(name("a"), now, one).unwrap();
-        let taken = senders.add_with_certificate(name("b"), now, one);
-        assert!(matches!(taken, Err(SenderError::CertificateTaken { name }) if name == "a"));
-        let exists = senders.add_with_certificate(name("a"), now, two);
-        assert!(matches!(exists, Err(SenderError::Exists { .. })));
-        senders.write(&path).unwrap();
-        let senders = Senders::read(&path).unwrap();
-        let found = Some((SenderIndex(1), &name("a")));
-        assert_eq!(senders.with_certificate(&one), found);
-        assert_eq!(senders.with_certificate(&two), None);
-        // The digest of a certificate is no key.
-        assert_eq!(senders.authenticate(b"one"), None);
-    }
-
-    #[test]
-    fn bad_names_and_files_are_refused() {
-        for bad in ["", "A", "a b", "a/b", "é", &"a".repeat(65)] {
-            assert!(
-                matches!(SenderName::new(bad), Err(SenderError::Name)),
-                "{bad}"
-            );
-        }
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("senders.toml");
-        let digest = "00".repeat(32);
-        let entry =
-            format!("[[sender]]\nname = \"a\"\nsince = \"now\"\nkey_sha3_256 = \"{digest}\"\n");
-        std::fs::write(&path, &entry).unwrap();
-        assert_eq!(Senders::read(&path).unwrap().all().len(), 1);
-        std::fs::write(&path, entry.repeat(2)).unwrap();
-        assert!(matches!(
-            Senders::read(&path),
-            Err(SenderError::Exists { .. })
-        ));
-        std::fs::write(&path, entry.replace("key_sha3_256", "# ")).unwrap();
-        assert!(matches!(
-            Senders::read(&path),
-            Err(SenderError::Anonymous { .. })
-        ));
-        for bad in [
-            entry.replace("00", "0"),
-            entry.replace("\"a\"", "\"A\""),
-            format!("{entry}admin = true\n"),
-        ] {
-            std::fs::write(&path, &bad).unwrap();
-            assert!(
-                matches!(Senders::read(&path), Err(SenderError::Toml { .. })),
-                "{bad}"
-            );
-        }
-    }
-}
+mod tests;

@@ -19,9 +19,11 @@ use protocol::trust::TrustList;
 use server::data_dir::{DataDir, InitOptions};
 use server::http::{AppState, ListenLimits};
 use server::import::{self, ImportOptions};
+use server::ledger::Ledger;
 use server::memory::Memory;
 use server::progress::Progress;
 use server::rebuild::Rebuilder;
+use server::quotas::Quotas;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
 use server::snapshot::build::{self, BuildOptions};
@@ -42,6 +44,10 @@ pub struct Directory {
     data: DataDir,
     /// Open all the time: it can be opened once.
     store: Arc<dyn Store>,
+    /// Likewise.
+    ledger: Arc<dyn Ledger>,
+    /// How much senders may evaluate: no test uses that up unless it sets it.
+    pub quotas: Quotas,
     sample: Sample,
     /// What it was given.
     pub records: Vec<SampleRecord>,
@@ -108,10 +114,13 @@ impl Directory {
         );
         ensure!(summary.counts.items == count as u64, "imported {summary:?}");
         let api_key = api_key.as_str().to_owned();
+        let ledger = data.ledger()?;
         let directory = Self {
             root,
             data,
             store,
+            ledger,
+            quotas: Quotas::WIDE,
             sample,
             records,
             api_key,
@@ -184,8 +193,10 @@ impl Directory {
     /// # Errors
     /// What loading or listening says.
     pub async fn serve(self) -> Result<Provider> {
-        let config = self.data.config()?;
-        let state = AppState::open(&self.data, &config, Arc::clone(&self.store))?;
+        let mut config = self.data.config()?;
+        config.quota = self.quotas;
+        let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
+        let state = AppState::open(&self.data, &config, store, ledger)?;
         let tls = self.data.tls(&config)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -186,7 +186,7 @@ impl Bench {
                 .collect::<Result<_>>()?,
         );
         let config = data.config()?;
-        let state = AppState::open(data, &config, Arc::clone(&store))?;
+        let state = AppState::open(data, &config, Arc::clone(&store), data.ledger()?)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!(
             "https://localhost:{}{MAPPINGS_PATH}",

@@ -45,7 +45,7 @@ fn advice(kind: ProblemType) -> &'static str {
         ProblemType::Equivocation => {
             "Two devices have signed different statements with the same number: publish again"
         }
-        ProblemType::QuotaExceeded => {
+        ProblemType::PublisherFull => {
             "Remove what is no longer needed, or ask the provider for a higher quota"
         }
         ProblemType::UnprocessableObject => {
@@ -63,6 +63,7 @@ fn advice(kind: ProblemType) -> &'static str {
             "Check the server's address; provider and client may be of different versions"
         }
         ProblemType::RequestTimeout
+        | ProblemType::QuotaExceeded
         | ProblemType::TooManyRequests
         | ProblemType::Overloaded
         | ProblemType::NotReady => "Try again later",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use protocol::time::UnixTime;
 
-use super::Outcome;
+use super::{Outcome, quota};
 use crate::data_dir::DataDir;
 use crate::senders::{CertificateDigest, SenderName};
 use crate::tls;
@@ -22,6 +22,10 @@ pub(super) enum SenderCommand {
         #[arg(long, value_name = "FILE")]
         certificate: Option<PathBuf>,
     },
+    /// Show or change the quotas of a sender's account, and what is spent of them.
+    ///
+    /// A server that runs learns of changes by SIGHUP.
+    Quota(quota::SenderQuotaArgs),
     /// List the senders.
     List,
     /// Remove a sender. A server that runs learns of it when it starts again.
@@ -65,6 +69,7 @@ pub(super) fn run(data: &DataDir, command: &SenderCommand) -> anyhow::Result<Out
             println!("{}", key.as_str());
             eprintln!("This is the API key of {name}. It is kept nowhere: note it now.");
         }
+        SenderCommand::Quota(args) => return quota::sender(data, &mut senders, args),
         SenderCommand::List => {
             for sender in senders.all() {
                 println!("{:<32} since {}", sender.name, sender.since);

@@ -16,6 +16,9 @@ use crate::http::{AppState, ListenLimits, serve};
 use crate::rebuild::{Rebuilder, Rebuilt, When};
 use crate::store::Store;
 
+/// Time between two times that the ledger forgets.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Where to listen instead of where the configuration says.
@@ -29,7 +32,7 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
     let address = args.listen.unwrap_or(config.listen);
     let tls = data.tls(&config)?;
     let store: Arc<dyn Store> = Arc::from(data.store()?);
-    let state = AppState::open(data, &config, store)?;
+    let state = AppState::open(data, &config, store, data.ledger()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -55,6 +58,7 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             config.snapshot.interval(),
             hangup,
         ));
+        tokio::spawn(forget(Arc::clone(&state)));
         serve(listener, tls, state, ListenLimits::from(&config), async {
             tokio::select! {
                 _ = terminated.recv() => {}
@@ -93,6 +97,20 @@ async fn keep_fresh(rebuilder: Rebuilder, every: Option<Duration>, mut hangup: S
                 When::Now
             }
         };
+    }
+}
+
+/// Forgets from time to time what need not be known of spending any more.
+async fn forget(state: Arc<AppState>) {
+    loop {
+        let of_task = Arc::clone(&state);
+        match tokio::task::spawn_blocking(move || of_task.forget_spent()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(tokens)) => tracing::info!(tokens, "forgot expired tokens"),
+            Ok(Err(error)) => tracing::error!(%error, "the ledger keeps what could be forgotten"),
+            Err(_) => tracing::error!("the ledger panicked"),
+        }
+        tokio::time::sleep(FORGET_EVERY).await;
     }
 }
 

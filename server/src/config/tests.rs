@@ -16,7 +16,19 @@ fn the_shipped_file_states_the_defaults() {
     let keys = table
         .values()
         .map(|value| value.as_table().map_or(1, toml::Table::len));
-    assert_eq!(keys.sum::<usize>(), 33);
+    assert_eq!(keys.sum::<usize>(), 37);
+}
+
+#[test]
+fn every_number_of_the_shipped_quotas_is_stated() {
+    let table: toml::Table = SHIPPED.parse().unwrap();
+    let quota = table["quota"].as_table().unwrap();
+    assert_eq!(quota.len(), 3);
+    assert!(
+        quota
+            .values()
+            .all(|level| level.as_table().unwrap().len() == 3)
+    );
 }
 
 #[test]
@@ -57,6 +69,8 @@ fn what_is_unknown_or_out_of_range_is_refused() {
         "[tls]\nciphers = 1",
         "listen = 3",
         "[log]\nformat = \"xml\"",
+        "[quota.msp]\nburst = 1",
+        "[ledger]\nkind = \"memory\"",
     ] {
         assert!(
             matches!(read(text), Err(ConfigError::Toml { .. })),
@@ -75,6 +89,11 @@ fn what_is_unknown_or_out_of_range_is_refused() {
         ("[store]\nconnections = 1", "store.connections"),
         ("[store]\nstatement_ms = 0", "store.statement_ms"),
         ("max_connections = 0", "max_connections"),
+        ("[quota.sender]\nburst = 0", "quota.sender.burst"),
+        (
+            "[quota.global]\nper_day = 2000000000",
+            "quota.global.per_day",
+        ),
     ] {
         match read(text) {
             Err(ConfigError::Range { key, .. }) => assert_eq!(key, expected),

@@ -15,7 +15,9 @@ use protocol::problem::{Problem, ProblemType};
 use protocol::removal::RemovalError;
 use protocol::wire::{HolderMessageError, WireError, media};
 
+use super::quota;
 use crate::accept::Refusal;
+use crate::ledger::{Level, Remaining};
 use crate::scheduler::ScheduleError;
 use crate::store::StoreError;
 use crate::writer::WriteError;
@@ -36,6 +38,35 @@ pub enum Error {
     /// No key, or nobody's.
     #[error("expected the API key of a known sender as bearer token")]
     Unauthorized,
+    /// Not a pseudonym, or several.
+    #[error("Sotto-Sender must be one pseudonym: 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")]
+    Pseudonym,
+    /// A quota doesn't have that much now.
+    #[error("{}", exhausted(*level))]
+    Quota {
+        /// Whose.
+        level: Level,
+        /// When it will.
+        retry_after_secs: u32,
+        /// What is left.
+        remaining: Vec<Remaining>,
+    },
+    /// A quota never has that much.
+    #[error("{}", too_much(*level, *most))]
+    QuotaNever {
+        /// Whose.
+        level: Level,
+        /// The most that it ever has.
+        most: u32,
+        /// What is left.
+        remaining: Vec<Remaining>,
+    },
+    /// A token was spent before, or has expired.
+    #[error("a token was spent before, or has expired: nothing was spent")]
+    Replayed,
+    /// The ledger failed.
+    #[error("quotas can't be checked now, so nothing is evaluated: try again later")]
+    Ledger,
     /// The body has another type.
     #[error("expected a body of the type {expected}")]
     MediaType {
@@ -131,6 +162,12 @@ impl From<&Error> for Problem {
             Error::BodyTooShort { .. } | Error::BodyBroken => {
                 Self::new(ProblemType::MalformedRequest)
             }
+            Error::Pseudonym => Self::new(ProblemType::MalformedRequest),
+            Error::Quota {
+                retry_after_secs, ..
+            } => Self::new(ProblemType::QuotaExceeded).with_retry_after(*retry_after_secs),
+            Error::QuotaNever { .. } => Self::new(ProblemType::QuotaExceeded),
+            Error::Replayed => Self::new(ProblemType::Unauthorized),
             Error::BodyTimeout { .. } => Self::new(ProblemType::RequestTimeout),
             Error::OprfRequest(_) => Self::new(ProblemType::MalformedRequest),
             Error::OprfEpoch { .. } => Self::new(ProblemType::OprfEpochUnknown),
@@ -158,7 +195,7 @@ impl From<&Error> for Problem {
             Error::Message(error) => Self::new(message(error)),
             Error::QueryString { .. } => Self::new(ProblemType::MalformedRequest),
             Error::Refused(refusal) => Self::new(refused(refusal)),
-            Error::Store | Error::NoSnapshot => {
+            Error::Store | Error::Ledger | Error::NoSnapshot => {
                 Self::new(ProblemType::NotReady).with_retry_after(STORE_RETRY_SECS)
             }
             Error::Busy => Self::new(ProblemType::Overloaded).with_retry_after(1),
@@ -207,7 +244,7 @@ fn refused(refusal: &Refusal) -> ProblemType {
         Refusal::Inquiry(_) => ProblemType::Unauthorized,
         _ if refusal.is_equivocation() => ProblemType::Equivocation,
         Refusal::AudienceWriter => ProblemType::Untrusted,
-        Refusal::AudienceQuota { .. } | Refusal::AudienceFull { .. } => ProblemType::QuotaExceeded,
+        Refusal::AudienceQuota { .. } | Refusal::AudienceFull { .. } => ProblemType::PublisherFull,
         Refusal::Released
         | Refusal::OlderCredential
         | Refusal::OlderMapping
@@ -220,7 +257,11 @@ fn refused(refusal: &Refusal) -> ProblemType {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response<Body> {
-        respond(&Problem::from(&self))
+        let mut response = respond(&Problem::from(&self));
+        if let Self::Quota { remaining, .. } | Self::QuotaNever { remaining, .. } = &self {
+            quota::announce(response.headers_mut(), remaining);
+        }
+        response
     }
 }
 
@@ -245,6 +286,27 @@ fn respond(problem: &Problem) -> Response<Body> {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+fn exhausted(level: Level) -> &'static str {
+    match level {
+        Level::Sender => "the quota of this sender is used up",
+        Level::Account => "the quota of this account is used up",
+        Level::Global => "the provider gives no more to anybody for now",
+    }
+}
+
+/// What everybody together may do is nobody's to know.
+fn too_much(level: Level, most: u32) -> String {
+    match level {
+        Level::Sender => {
+            format!("the quota of this sender is at most {most} at a time: ask for fewer")
+        }
+        Level::Account => {
+            format!("the quota of this account is at most {most} at a time: ask for fewer")
+        }
+        Level::Global => "the provider never gives so many at a time: ask for fewer".to_owned(),
+    }
 }
 
 /// Rounded up: a client that waits so long doesn't come early.

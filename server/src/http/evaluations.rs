@@ -41,6 +41,20 @@ impl Evaluator {
         self.keys.store(Arc::new(keys));
     }
 
+    /// Whether a key of that epoch is live.
+    ///
+    /// # Errors
+    /// [`Error::OprfEpoch`] if none is.
+    pub(super) fn check(&self, epoch: u64, now: UnixTime) -> Result<(), Error> {
+        let keys = self.keys();
+        match keys.live(epoch, now) {
+            Some(_) => Ok(()),
+            None => Err(Error::OprfEpoch {
+                current: keys.newest().epoch,
+            }),
+        }
+    }
+
     /// One proof for all elements, under the key of the epoch that is asked for.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::access::Noted;
 use super::auth::authenticate;
 use super::body::{self, Length};
-use super::{AppState, Error};
+use super::{AppState, Error, quota};
 use crate::scheduler::{Account, Requester};
 use crate::snapshot::Snapshot;
 
@@ -66,7 +66,7 @@ pub(super) async fn oprf(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    authenticate(&state, &parts, &noted)?;
+    let caller = authenticate(&state, &parts, &noted)?;
     let length = Length::AtMost(OprfRequest::BYTES_MAX);
     let bytes = {
         let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -80,19 +80,34 @@ pub(super) async fn oprf(
         )
         .await?
     };
+    let of_task = Arc::clone(&state);
+    let request = in_turn(&state, move || check(&of_task, &bytes)).await?;
+    // What is malformed costs nothing. No place is held meanwhile: a ledger that
+    // is slow keeps nobody else from theirs.
+    let remaining = quota::charge(&state, &caller, request.elements.len()).await?;
+    let of_task = Arc::clone(&state);
+    let evaluated = in_turn(&state, move || evaluate(&of_task, &request)).await?;
+    let mut response = fresh(media::CBOR, evaluated);
+    quota::announce(response.headers_mut(), &remaining);
+    Ok(response)
+}
+
+/// Does work on a thread for that, one piece a core at a time.
+async fn in_turn<T: Send + 'static>(
+    state: &AppState,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     // Never closed; and if it were, the server would be stopping.
     let place = Arc::clone(&state.evaluations)
         .acquire_owned()
         .await
         .map_err(|_| Error::NotReady)?;
-    let of_task = Arc::clone(&state);
     // The place is given up when the work is done, also if nobody waits for it.
-    let evaluated = spawn_blocking(move || {
+    let work = move || {
         let _place = place;
-        evaluate(&of_task, &bytes)
-    });
-    let evaluated = evaluated.await.map_err(|_| Error::Panicked)?;
-    Ok(fresh(media::CBOR, evaluated?))
+        work()
+    };
+    spawn_blocking(work).await.map_err(|_| Error::Panicked)?
 }
 
 /// Answers a PIR query.
@@ -103,7 +118,7 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let (sender, _) = authenticate(&state, &parts, &noted)?;
+    let caller = authenticate(&state, &parts, &noted)?;
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -123,8 +138,8 @@ pub(super) async fn query(
         .map_err(|_| Error::Panicked)?
         .map_err(Error::Query)?;
     let requester = Requester {
-        account: Account::Known(sender),
-        sender: 0,
+        account: Account::Known(caller.index),
+        sender: caller.lane(),
     };
     let answer = state.scheduler.answer(requester, snapshot, query).await?;
     Ok(fresh(media::ANSWER, answer))
@@ -144,8 +159,15 @@ pub(super) async fn ready(State(state): Shared) -> Result<Response<Body>, Error>
     }
 }
 
-fn evaluate(state: &AppState, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+/// A request that can be evaluated.
+fn check(state: &AppState, bytes: &[u8]) -> Result<OprfRequest, Error> {
     let request = OprfRequest::decode(bytes)?;
+    let (epoch, now) = (request.epoch, (state.clock)());
+    state.evaluator.check(epoch, now)?;
+    Ok(request)
+}
+
+fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8>, Error> {
     let (epoch, now) = (request.epoch, (state.clock)());
     let evaluation = state.evaluator.evaluate(epoch, &request.elements, now)?;
     Ok(OprfResponse { epoch, evaluation }.encode())

@@ -77,7 +77,7 @@ pub(super) async fn audience_record(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let (_, owner) = authenticate(&state, &parts, &noted)?;
+    let owner = authenticate(&state, &parts, &noted)?.account;
     let length = Length::AtMost(MAX_AUDIENCE_RECORD_BYTES);
     let bytes = read(&state, &parts, body, media::COSE, length, &noted).await?;
     submit(&state, move |verifier| {

@@ -18,6 +18,7 @@ use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
 mod publishing;
+mod quota;
 mod refusals;
 mod rotation;
 mod start;
@@ -29,7 +30,13 @@ fn state() -> Arc<AppState> {
 fn state_with(change: impl FnOnce(&mut Config)) -> Arc<AppState> {
     let mut config = Config::default();
     change(&mut config);
-    AppState::open(&shared().data, &config, Arc::clone(&shared().store)).unwrap()
+    AppState::open(
+        &shared().data,
+        &config,
+        Arc::clone(&shared().store),
+        Arc::clone(&shared().ledger),
+    )
+    .unwrap()
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {

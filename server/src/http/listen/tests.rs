@@ -37,7 +37,8 @@ struct Serving {
 impl Serving {
     async fn start(limits: ListenLimits) -> Self {
         let (data, config) = (&shared().data, Config::default());
-        let state = AppState::open(data, &config, Arc::clone(&shared().store)).unwrap();
+        let (store, ledger) = (Arc::clone(&shared().store), Arc::clone(&shared().ledger));
+        let state = AppState::open(data, &config, store, ledger).unwrap();
         let tls = data.tls(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

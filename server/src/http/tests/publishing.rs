@@ -92,7 +92,8 @@ impl Bench {
         };
         let data = DataDir::init(&root.path().join("data"), &options).unwrap();
         let store: Arc<dyn Store> = Arc::from(data.store().unwrap());
-        let state = AppState::open(&data, &Config::default(), store).unwrap();
+        let ledger = data.ledger().unwrap();
+        let state = AppState::open(&data, &Config::default(), store, ledger).unwrap();
         Self {
             data,
             state,

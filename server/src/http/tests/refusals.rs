@@ -21,6 +21,7 @@ use protocol::oprf::OprfKey;
 
 use super::*;
 use crate::oprf_keys::EpochKey;
+use crate::ledger::embedded::EmbeddedLedger;
 use crate::senders::SenderName;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{AudienceRow, Block, Marks, StoreKeys};
@@ -155,6 +156,8 @@ impl Service {
             let added = senders.add(name, at(), &mut rand::rng()).unwrap();
             added.as_str().to_owned()
         });
+        let ledger_keys = LedgerKeys::derive(&[4; 32]);
+        let ledger = EmbeddedLedger::open(&root.path().join("ledger.redb"), &ledger_keys).unwrap();
         let provider = key(9).verifying_key().key_id();
         let parts = Parts {
             snapshot: None,
@@ -170,6 +173,9 @@ impl Service {
                 per_sender: 2,
                 total: 3,
             },
+            ledger: Arc::new(ledger),
+            ledger_keys,
+            quotas: Quotas::DEFAULT,
             limits: Limits {
                 max_batch: 1,
                 queue_length: 1,

@@ -7,7 +7,11 @@ use crate::oprf_keys::EpochKey;
 fn a_backend_that_the_machine_lacks_is_refused_at_the_start() {
     let mut config = Config::default();
     config.queries.backend = "abacus".to_owned();
-    match AppState::open(&shared().data, &config, Arc::clone(&shared().store)) {
+    let open = |config: &Config| {
+        let (store, ledger) = (Arc::clone(&shared().store), Arc::clone(&shared().ledger));
+        AppState::open(&shared().data, config, store, ledger)
+    };
+    match open(&config) {
         Err(error @ StartError::Backend(_)) => {
             let text = error.to_string();
             assert!(text.contains("queries.backend") && text.contains("portable"));
@@ -15,7 +19,7 @@ fn a_backend_that_the_machine_lacks_is_refused_at_the_start() {
         other => panic!("{other:?}"),
     }
     config.queries.backend = "portable".to_owned();
-    let state = AppState::open(&shared().data, &config, Arc::clone(&shared().store)).unwrap();
+    let state = open(&config).unwrap();
     assert_eq!(state.snapshot().unwrap().backend().to_string(), "portable");
 }
 
@@ -46,6 +50,9 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
             per_sender: 1,
             total: 1,
         },
+        ledger: Arc::clone(&shared().ledger),
+        ledger_keys: data.ledger_keys().unwrap(),
+        quotas: Quotas::DEFAULT,
         limits: Limits {
             max_batch: 1,
             queue_length: 1,
