@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::cose::VerifyingKey;
 use protocol::manifest::ManifestPin;
+use protocol::pseudonym::Pseudonym;
 use protocol::trust::TrustList;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -28,6 +29,9 @@ pub struct ClientConfig {
     pub api_key: Option<ApiKey>,
     /// Authenticates the sender as well, or instead.
     pub certificate: Option<ClientCertificate>,
+    /// The end sender for whom lookups are made, as an MSP names it to the
+    /// provider; without it the account counts as one sender.
+    pub sender: Option<Pseudonym>,
     /// The last manifest accepted from this DP, if remembered: older ones are
     /// then refused.
     pub last_manifest: Option<ManifestPin>,
@@ -76,6 +80,7 @@ impl ClientConfig {
             roots: TlsRoots::System,
             api_key: None,
             certificate: None,
+            sender: None,
             last_manifest: None,
             keyring: None,
             slots: None,
@@ -97,6 +102,13 @@ impl ClientConfig {
     #[must_use]
     pub fn with_certificate(mut self, certificate: ClientCertificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// The same for an end sender.
+    #[must_use]
+    pub fn with_sender(mut self, sender: Pseudonym) -> Self {
+        self.sender = Some(sender);
         self
     }
 

@@ -7,6 +7,7 @@ use protocol::hint::HintError;
 use protocol::manifest::{Inconsistency, ManifestError, SnapshotId};
 use protocol::oprf::OprfError;
 use protocol::problem::{Problem, ProblemType};
+use protocol::time::UnixTime;
 use protocol::wire::WireError;
 
 /// Why a client could not connect or a lookup could not be made.
@@ -47,6 +48,26 @@ pub enum ClientError {
         step: &'static str,
         /// Its problem document.
         problem: Box<Problem>,
+    },
+    /// The quota doesn't have so many evaluations now.
+    #[error("{step}: {reason}: come back in {wait}, at {at}", wait = wait(*retry_after))]
+    QuotaUsedUp {
+        /// What was asked for.
+        step: &'static str,
+        /// Whose quota, in the server's words.
+        reason: String,
+        /// Seconds until it does.
+        retry_after: u32,
+        /// When that is, by this device's clock.
+        at: UnixTime,
+    },
+    /// The quota never has so many evaluations.
+    #[error("{step}: {reason}")]
+    QuotaTooSmall {
+        /// What was asked for.
+        step: &'static str,
+        /// How many it has at most, in the server's words.
+        reason: String,
     },
     /// The server refused the request without a problem document.
     #[error("{step}: the server answered with status {status} and no problem document")]
@@ -139,13 +160,42 @@ impl ClientError {
                 ProblemType::Overloaded | ProblemType::TooManyRequests => problem.retry_after,
                 _ => None,
             },
+            // Where it comes back soon enough, it is waited for; patience says so.
+            Self::QuotaUsedUp { retry_after, .. } => Some(*retry_after),
             _ => None,
+        }
+    }
+
+    /// What a refusal for the sake of a quota means to people.
+    pub(crate) fn quota(step: &'static str, problem: Problem, now: UnixTime) -> Self {
+        let title = problem.title();
+        let reason = problem.detail.unwrap_or_else(|| title.to_owned());
+        match problem.retry_after {
+            Some(retry_after) => Self::QuotaUsedUp {
+                step,
+                reason,
+                retry_after,
+                at: now.saturating_add(retry_after.into()),
+            },
+            None => Self::QuotaTooSmall { step, reason },
         }
     }
 
     pub(crate) fn pir(error: pir_core::Error) -> Self {
         Self::Pir(Arc::new(error))
     }
+}
+
+/// A time as people say it, rounded up to what matters.
+fn wait(secs: u32) -> String {
+    let (number, unit) = match secs {
+        0..120 => (secs, "second"),
+        120..7200 => (secs.div_ceil(60), "minute"),
+        7200..172_800 => (secs.div_ceil(3600), "hour"),
+        _ => (secs.div_ceil(86_400), "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural}")
 }
 
 #[cfg(test)]
@@ -171,6 +221,35 @@ mod tests {
         assert_eq!(problem(Problem::new(ProblemType::Overloaded)).busy(), None);
         assert!(!ClientError::HintDigest.is_stale());
         assert_eq!(ClientError::HintDigest.busy(), None);
+    }
+
+    #[test]
+    fn a_quota_says_when_to_come_back() {
+        let now = UnixTime::parse_rfc3339("2026-11-25T12:00:00Z").unwrap();
+        let used_up = |secs| {
+            let problem = Problem::new(ProblemType::QuotaExceeded)
+                .with_detail("the quota of this sender is used up")
+                .with_retry_after(secs);
+            ClientError::quota("OPRF", problem, now)
+        };
+        assert_eq!(
+            used_up(5401).to_string(),
+            "OPRF: the quota of this sender is used up: come back in 91 minutes, at 2026-11-25T13:30:01Z"
+        );
+        assert_eq!(used_up(7).busy(), Some(7));
+        let too_small = Problem::new(ProblemType::QuotaExceeded).with_detail("at most 10");
+        let too_small = ClientError::quota("OPRF", too_small, now);
+        assert_eq!(too_small.to_string(), "OPRF: at most 10");
+        assert_eq!(too_small.busy(), None);
+        for (secs, text) in [
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(wait(secs), text);
+        }
     }
 
     #[test]

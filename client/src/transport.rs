@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::problem::{PROBLEM_BYTES_MAX, Problem};
-use protocol::wire::media;
+use protocol::problem::{PROBLEM_BYTES_MAX, Problem, ProblemType};
+use protocol::pseudonym::Pseudonym;
+use protocol::time::UnixTime;
+use protocol::wire::{SENDER_HEADER, media};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, Url, tls};
@@ -41,6 +43,7 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     base: Url,
     authorization: Option<HeaderValue>,
+    sender: Option<HeaderValue>,
     requests: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
@@ -103,10 +106,17 @@ impl Transport {
             http,
             base: base_url(endpoint.server)?,
             authorization: api_key.and_then(bearer),
+            sender: None,
             requests: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         })
+    }
+
+    /// The same, naming the end sender in what is [posted](Self::post).
+    pub(crate) fn with_sender(mut self, sender: Option<&Pseudonym>) -> Self {
+        self.sender = sender.and_then(|sender| secret_header(sender.as_str()));
+        self
     }
 
     /// What went over the wire so far.
@@ -141,8 +151,11 @@ impl Transport {
             media_type: content_type,
             bytes: body,
         };
-        let authorization = self.authorization.as_ref();
-        self.send(exchange, Method::POST, authorization, Some(content))
+        let mut request = self.request(exchange, Method::POST, self.authorization.as_ref());
+        if let Some(sender) = &self.sender {
+            request = request.header(SENDER_HEADER, sender.clone());
+        }
+        self.exchange(exchange, self.with_content(request, content))
             .await
     }
 
@@ -157,15 +170,30 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         content: Option<Content>,
     ) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.http.request(method, self.url(exchange.path));
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        if let Some(Content { media_type, bytes }) = content {
-            self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            request = request.header(CONTENT_TYPE, media_type).body(bytes);
+        let mut request = self.request(exchange, method, authorization);
+        if let Some(content) = content {
+            request = self.with_content(request, content);
         }
         self.exchange(exchange, request).await
+    }
+
+    fn request(
+        &self,
+        exchange: Exchange<'_>,
+        method: Method,
+        authorization: Option<&HeaderValue>,
+    ) -> RequestBuilder {
+        let request = self.http.request(method, self.url(exchange.path));
+        match authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            None => request,
+        }
+    }
+
+    fn with_content(&self, request: RequestBuilder, content: Content) -> RequestBuilder {
+        let Content { media_type, bytes } = content;
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        request.header(CONTENT_TYPE, media_type).body(bytes)
     }
 
     async fn exchange(
@@ -204,6 +232,9 @@ impl Transport {
         match Problem::from_json(&body) {
             Ok(mut problem) if problem.status() == status.as_u16() => {
                 problem.retry_after = problem.retry_after.or(retry_after);
+                if problem.kind == ProblemType::QuotaExceeded {
+                    return Err(ClientError::quota(step, problem, UnixTime::now()));
+                }
                 Err(ClientError::Problem {
                     step,
                     problem: Box::new(problem),

@@ -6,6 +6,7 @@
 //! trust = "trust.toml"
 //! ca = "cert.pem"                   # optional: instead of the system's
 //! api_key_file = "api.key"
+//! sender = "a3f1c2"                 # optional: an MSP's name for who asks
 //! client_certificate = "msp.pem"    # optional: beside, or instead of, the API key
 //! region = "DE"                     # optional: of numbers without +
 //! apps = ["msp.example"]            # optional: the sender's own applications
@@ -26,6 +27,7 @@ use anyhow::{Context as _, anyhow, bail};
 use client::{ApiKey, ClientCertificate, ClientConfig};
 use protocol::cose::VerifyingKey;
 use protocol::mapping::MspDomain;
+use protocol::pseudonym::Pseudonym;
 use protocol::trust::TrustList;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -71,6 +73,11 @@ pub(super) struct Connection {
     #[arg(long, value_name = "FILE")]
     client_certificate: Option<PathBuf>,
 
+    /// The end sender for whom an MSP asks, by a name that says nothing to the
+    /// provider: quotas are kept for each.
+    #[arg(long, value_name = "NAME", value_parser = Pseudonym::parse)]
+    sender: Option<Pseudonym>,
+
     #[command(flatten)]
     audiences: AudienceArgs,
 
@@ -90,6 +97,7 @@ struct ConfigFile {
     ca: Option<PathBuf>,
     api_key_file: Option<PathBuf>,
     client_certificate: Option<PathBuf>,
+    sender: Option<String>,
     region: Option<String>,
     #[serde(default)]
     apps: Vec<String>,
@@ -181,6 +189,8 @@ impl Connection {
         if let Some(path) = certificate.or(file.client_certificate.as_ref()) {
             client = client.with_certificate(ClientCertificate::from_pem(read(path)?));
         }
+        let configured = file.sender.as_deref().map(Pseudonym::parse).transpose()?;
+        client.sender = self.sender.clone().or(configured);
         let client = self
             .audiences
             .apply(client, &file, environment.keyring.as_deref())?;
@@ -259,199 +269,4 @@ fn parse_key(text: &str) -> anyhow::Result<VerifyingKey> {
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::cose::SigningKey;
-
-    use super::*;
-
-    const NONE: Connection = Connection {
-        server: None,
-        dp_key: None,
-        dp_key_file: None,
-        trust: None,
-        ca: None,
-        api_key_file: None,
-        client_certificate: None,
-        audiences: AudienceArgs {
-            keyring: None,
-            slots: None,
-        },
-        config: None,
-    };
-
-    fn key(seed: u8) -> VerifyingKey {
-        SigningKey::from_seed(&[seed; 32]).verifying_key()
-    }
-
-    /// A directory with a configuration file and everything that it names.
-    fn directory() -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-        write("trust.toml", "");
-        write("dp.pub", &format!("# the provider\n{}\n", key(1).to_text()));
-        write("api.key", "sotto_file\n");
-        write(
-            "client.toml",
-            "server = \"https://file.example\"\ndp_key_file = \"dp.pub\"\ntrust = \"trust.toml\"\n\
-             api_key_file = \"api.key\"\nregion = \"DE\"\napps = [\"B.example\", \"a.example\"]\n",
-        );
-        directory
-    }
-
-    fn environment(config: Option<PathBuf>, api_key: Option<&str>) -> Environment {
-        Environment {
-            api_key: api_key.map(|key| Zeroizing::new(key.to_owned())),
-            config,
-            keyring: None,
-        }
-    }
-
-    #[test]
-    fn a_configuration_file_is_enough_and_its_paths_are_its_own() {
-        let directory = directory();
-        let path = directory.path().join("client.toml");
-        let from_flag = Connection {
-            config: Some(path.clone()),
-            ..NONE
-        };
-        for (connection, config) in [(from_flag, None), (NONE, Some(path))] {
-            let settings = connection.settings_in(&environment(config, None)).unwrap();
-            assert_eq!(settings.client.server, "https://file.example");
-            assert_eq!(settings.client.dp_key, key(1));
-            assert!(settings.client.api_key.is_some());
-            assert_eq!(settings.region.as_deref(), Some("DE"));
-            let apps: Vec<&str> = settings.apps.iter().map(MspDomain::as_str).collect();
-            assert_eq!(apps, ["b.example", "a.example"]);
-        }
-    }
-
-    #[test]
-    fn flags_win() {
-        let directory = directory();
-        let connection = Connection {
-            server: Some("https://flag.example".to_owned()),
-            dp_key: Some(key(2).to_text()),
-            config: Some(directory.path().join("client.toml")),
-            ..NONE
-        };
-        let settings = connection.settings_in(&environment(None, None)).unwrap();
-        assert_eq!(settings.client.server, "https://flag.example");
-        assert_eq!(settings.client.dp_key, key(2));
-    }
-
-    #[test]
-    fn what_is_missing_or_wrong_is_named() {
-        let directory = directory();
-        let path = |name: &str| Some(directory.path().join(name));
-        let complete = Connection {
-            server: Some("https://flag.example".to_owned()),
-            dp_key_file: path("dp.pub"),
-            trust: path("trust.toml"),
-            ..NONE
-        };
-        assert!(
-            complete
-                .settings_in(&environment(path("none.toml"), None))
-                .is_ok()
-        );
-        let refused = |connection: Connection, part: &str| {
-            let error = connection
-                .settings_in(&environment(None, None))
-                .unwrap_err();
-            assert!(
-                format!("{error:#}").contains(part),
-                "{error:#} names {part}"
-            );
-        };
-        refused(
-            Connection {
-                server: None,
-                ..complete.clone()
-            },
-            "--server",
-        );
-        refused(
-            Connection {
-                dp_key_file: None,
-                ..complete.clone()
-            },
-            "--dp-key",
-        );
-        refused(
-            Connection {
-                trust: None,
-                ..complete.clone()
-            },
-            "--trust",
-        );
-        refused(
-            Connection {
-                trust: path("none"),
-                ..complete.clone()
-            },
-            "none",
-        );
-        refused(
-            Connection {
-                dp_key_file: path("api.key"),
-                ..complete.clone()
-            },
-            "api.key",
-        );
-        refused(
-            Connection {
-                config: path("none.toml"),
-                ..complete.clone()
-            },
-            "none.toml",
-        );
-        refused(
-            Connection {
-                config: path("dp.pub"),
-                ..complete.clone()
-            },
-            "dp.pub",
-        );
-        fs::write(directory.path().join("apps.toml"), "apps = [\"localhost\"]").unwrap();
-        refused(
-            Connection {
-                config: path("apps.toml"),
-                ..complete.clone()
-            },
-            "localhost",
-        );
-        fs::write(directory.path().join("empty.key"), "\n").unwrap();
-        refused(
-            Connection {
-                api_key_file: path("empty.key"),
-                ..complete
-            },
-            "empty.key",
-        );
-    }
-
-    #[test]
-    fn configuration_files_are_strict() {
-        assert!(toml::from_str::<ConfigFile>("sever = \"https://dp.example\"").is_err());
-        let directory = directory();
-        let path = directory.path().join("both.toml");
-        fs::write(&path, "dp_key = \"a\"\ndp_key_file = \"b\"\n").unwrap();
-        assert!(ConfigFile::read(&path).is_err());
-    }
-
-    #[test]
-    fn a_wrong_key_of_the_environment_is_not_shown() {
-        let directory = directory();
-        let connection = Connection {
-            server: Some("https://flag.example".to_owned()),
-            dp_key: Some(key(1).to_text()),
-            trust: Some(directory.path().join("trust.toml")),
-            ..NONE
-        };
-        let error = connection
-            .settings_in(&environment(None, Some("not a key")))
-            .unwrap_err();
-        assert!(!format!("{error:#}").contains("not a key"));
-        assert!(format!("{error:#}").contains("SOTTO_API_KEY"));
-    }
-}
+mod tests;
