@@ -22,6 +22,7 @@ const PLACEMENT_LABEL: &[u8] = b"sotto/v1/placement";
 const TAG_LABEL: &[u8] = b"sotto/v1/tag";
 const RECORD_KEY_LABEL: &[u8] = b"sotto/v1/record-key";
 const SALT_LABEL: &[u8] = b"sotto/v1/salt";
+const MEMBERSHIP_LABEL: &[u8] = b"sotto/v1/membership";
 
 /// Where the record of one identifier is and how it is recognised there: the
 /// same at the builder and at a client that paid for the OPRF evaluation.
@@ -41,6 +42,12 @@ pub struct Locator {
 /// output. `Debug` is redacted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag([u8; Self::BYTES]);
+
+/// What stands for a record in a [membership filter](crate::filter): uniform
+/// over all `u64`, and tells nothing of the record's place, tag or key. `Debug`
+/// is redacted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FilterLabel(u64);
 
 /// Random bytes stored beside a sealed record, new whenever its content
 /// changes, so that one key seals one message.
@@ -68,6 +75,11 @@ impl OprfOutput {
         RecordKey(expand(&self.kdf(), &[RECORD_KEY_LABEL, salt.as_bytes()]))
     }
 
+    /// What stands for the record in a membership filter.
+    pub fn filter_label(&self) -> FilterLabel {
+        FilterLabel(u64::from_be_bytes(expand(&self.kdf(), &[MEMBERSHIP_LABEL])))
+    }
+
     fn kdf(&self) -> Hkdf<Sha512> {
         Hkdf::new(Some(EXTRACT_SALT), self.as_bytes())
     }
@@ -85,6 +97,18 @@ impl Tag {
     /// The tag's bytes.
     pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
         &self.0
+    }
+}
+
+impl FilterLabel {
+    /// The label with this value.
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub const fn as_u64(self) -> u64 {
+        self.0
     }
 }
 
@@ -146,6 +170,12 @@ impl fmt::Debug for Tag {
     }
 }
 
+impl fmt::Debug for FilterLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FilterLabel(redacted)")
+    }
+}
+
 impl fmt::Debug for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecordKey(redacted)")
@@ -202,6 +232,10 @@ mod tests {
         );
         assert_eq!(locator.tag.0, hmac(&prk, &[TAG_LABEL, &[1]])[..8]);
         assert_eq!(
+            output(7).filter_label().0.to_be_bytes(),
+            hmac(&prk, &[MEMBERSHIP_LABEL, &[1]])[..8]
+        );
+        assert_eq!(
             output(7).record_key(&salt).0,
             hmac(&prk, &[RECORD_KEY_LABEL, &[9; 16], &[1]])[..32]
         );
@@ -236,8 +270,12 @@ mod tests {
         let locator = output(3).locator();
         let key = output(3).record_key(&Salt::from_bytes([0; 16]));
         assert_eq!(
-            format!("{locator:?} {:?} {key:?}", locator.tag),
-            "Locator(redacted) Tag(redacted) RecordKey(redacted)"
+            format!(
+                "{locator:?} {:?} {key:?} {:?}",
+                locator.tag,
+                output(3).filter_label()
+            ),
+            "Locator(redacted) Tag(redacted) RecordKey(redacted) FilterLabel(redacted)"
         );
     }
 }

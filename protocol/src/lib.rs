@@ -17,6 +17,7 @@ pub mod cose;
 pub mod credential;
 pub mod csi;
 pub mod derivation;
+pub mod filter;
 pub mod hint;
 pub mod inquiry;
 pub mod lookup;

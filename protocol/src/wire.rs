@@ -54,12 +54,20 @@ pub const READY_PATH: &str = "/v1/health/ready";
 /// Route template of [`hint_path`], with the snapshot id as `{id}`.
 pub const HINT_ROUTE: &str = "/v1/snapshots/{id}/hint";
 
+/// Route template of [`filter_path`], with the snapshot id as `{id}`.
+pub const FILTER_ROUTE: &str = "/v1/snapshots/{id}/filter";
+
 /// Route template of [`query_path`], with the snapshot id as `{id}`.
 pub const QUERY_ROUTE: &str = "/v1/snapshots/{id}/query";
 
 /// The hint of a snapshot: `GET`, [`media::HINT`].
 pub fn hint_path(snapshot: &SnapshotId) -> String {
     HINT_ROUTE.replace("{id}", &snapshot.to_string())
+}
+
+/// The membership filter of a snapshot that has one: `GET`, [`media::FILTER`].
+pub fn filter_path(snapshot: &SnapshotId) -> String {
+    FILTER_ROUTE.replace("{id}", &snapshot.to_string())
 }
 
 /// A PIR query of a snapshot: `POST`, [`media::QUERY`] to [`media::ANSWER`].
@@ -73,6 +81,8 @@ pub mod media {
     pub const COSE: &str = "application/cose";
     /// A [`SnapshotHint`](crate::hint::SnapshotHint).
     pub const HINT: &str = "application/sotto-hint";
+    /// A [`MembershipFilter`](crate::filter::MembershipFilter).
+    pub const FILTER: &str = "application/sotto-filter";
     /// A PIR query.
     pub const QUERY: &str = "application/sotto-query";
     /// A PIR answer.
@@ -96,6 +106,7 @@ mod tests {
         let id = SnapshotId::from_bytes([0xab; 32]);
         let digits = "ab".repeat(32);
         assert_eq!(hint_path(&id), format!("/v1/snapshots/{digits}/hint"));
+        assert_eq!(filter_path(&id), format!("/v1/snapshots/{digits}/filter"));
         assert_eq!(query_path(&id), format!("/v1/snapshots/{digits}/query"));
     }
 }

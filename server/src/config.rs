@@ -17,6 +17,7 @@ pub use store::{STORE_URL, Store, StoreKind};
 
 use crate::durable::FileError;
 use crate::quotas::Quotas;
+use crate::snapshot::build::FilterPolicy;
 
 /// The commented file that `init` writes. Its values are the defaults.
 pub const SHIPPED: &str = include_str!("../config.toml");
@@ -92,6 +93,8 @@ pub struct Snapshot {
     /// Seconds between two builds of a server that runs; 0 for builds on
     /// SIGHUP alone.
     pub interval_secs: u64,
+    /// Whether a membership filter is published with each.
+    pub filter: bool,
 }
 
 /// How many audience records are kept.
@@ -335,6 +338,15 @@ impl Snapshot {
     pub fn interval(&self) -> Option<Duration> {
         (self.interval_secs > 0).then(|| Duration::from_secs(self.interval_secs))
     }
+
+    /// Whether a membership filter is published with each.
+    pub fn filter_policy(&self) -> FilterPolicy {
+        if self.filter {
+            FilterPolicy::Publish
+        } else {
+            FilterPolicy::Omit
+        }
+    }
 }
 
 impl Queries {
@@ -397,6 +409,7 @@ impl Default for Snapshot {
         Self {
             lifetime_hours: 7 * 24,
             interval_secs: 3600,
+            filter: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
-use crate::snapshot::build::{self, BuildError, BuildOptions};
+use crate::snapshot::build::{self, BuildError, BuildOptions, FilterPolicy};
 use crate::store::{Content, Marks, Row, Store};
 
 const RECORDS: usize = 300;
@@ -88,10 +88,20 @@ impl Provider {
 
     /// As [`Provider::publish`], if there is as much memory.
     pub(crate) fn publish_within(&self, memory: Memory) -> Result<SnapshotId, BuildError> {
+        self.build(FilterPolicy::Omit, memory)
+    }
+
+    /// As [`Provider::publish`], with a membership filter.
+    pub(crate) fn publish_with_filter(&self) -> SnapshotId {
+        self.build(FilterPolicy::Publish, Memory::OfSystem).unwrap()
+    }
+
+    fn build(&self, filter: FilterPolicy, memory: Memory) -> Result<SnapshotId, BuildError> {
         let options = BuildOptions {
             provider: &self.data.provider_key().unwrap(),
             oprf: &self.data.oprf_key().unwrap(),
             trust: &self.data.trust().unwrap(),
+            filter,
             lifetime_secs: 3600,
             now: self.now,
             progress: Progress::Silent,

@@ -324,6 +324,7 @@ pub fn app(state: Arc<AppState>) -> Router {
     Router::new()
         .route(wire::MANIFEST_PATH, get(handlers::manifest))
         .route(wire::HINT_ROUTE, get(handlers::hint))
+        .route(wire::FILTER_ROUTE, get(handlers::filter))
         .route(wire::OPRF_PATH, post(handlers::oprf))
         .route(wire::QUERY_ROUTE, post(handlers::query))
         .route(

@@ -113,6 +113,7 @@ impl Rebuilder {
             provider: &self.data.provider_key()?,
             oprf,
             trust: &self.state.trust(),
+            filter: self.config.snapshot.filter_policy(),
             lifetime_secs: self.lifetime_secs(),
             now,
             progress: Progress::Silent,

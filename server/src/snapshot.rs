@@ -7,6 +7,7 @@ pub mod inspect;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
 use pir_core::query::Query;
 use pir_core::server::{Server, Workspace};
 use protocol::cose::VerifyingKey;
+use protocol::filter::{FilterError, MembershipFilter};
 use protocol::hint::{HintError, SnapshotHint};
 use protocol::manifest::{Manifest, ManifestError, PirShape, SignedManifest, SnapshotId};
 use protocol::merkle::Hash;
@@ -44,10 +46,23 @@ pub struct Snapshot {
     backend: Backend,
     /// A copy of its own, for those who fetch it: they may outlast the snapshot.
     hint: Bytes,
+    /// As well.
+    filter: Option<Bytes>,
     database: Range<usize>,
     packing: Range<usize>,
     /// Of the pass that runs; there is one at a time.
     workspace: Mutex<Workspace>,
+    passes: AtomicU64,
+    answered: AtomicU64,
+}
+
+/// What a snapshot was asked since it was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Passes over the database.
+    pub passes: u64,
+    /// Queries that they answered.
+    pub queries: u64,
 }
 
 /// What the builder noted about a snapshot, for operators.
@@ -116,6 +131,9 @@ pub enum Fault {
     /// The hint.
     #[error(transparent)]
     Hint(#[from] HintError),
+    /// The membership filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The parameters.
     #[error(transparent)]
     Params(#[from] ParamsError),
@@ -206,10 +224,23 @@ impl Snapshot {
         )?;
         pir_core::hint::Hint::decode(&params, &decoded.pir_hint)?;
 
+        let filter = section(Section::Filter);
+        match manifest.filter {
+            None => must(filter.is_empty(), "the membership filter")?,
+            Some(stated) => {
+                let same = stated.bytes == filter.len() as u64 && stated.digest == Hash::of(filter);
+                must(same, "the membership filter")?;
+                let count = u64::from(MembershipFilter::decode(filter)?.count());
+                let expected = manifest.records + u64::from(manifest.blocked);
+                must(count == expected, "the membership filter")?;
+            }
+        }
+
         let view = DatabaseView::new(&params, database)?;
         Server::new(view, packing(section(Section::Packing))?)?;
         let facts = serde_json::from_slice(section(Section::Facts)).map_err(|_| Fault::Facts)?;
         let hint = Bytes::copy_from_slice(hint);
+        let filter = (!filter.is_empty()).then(|| Bytes::copy_from_slice(filter));
         let (database, packing) = (
             sections.range(Section::Database),
             sections.range(Section::Packing),
@@ -221,9 +252,12 @@ impl Snapshot {
             params,
             backend: Backend::detect(),
             hint,
+            filter,
             database,
             packing,
             workspace: Mutex::default(),
+            passes: AtomicU64::default(),
+            answered: AtomicU64::default(),
         })
     }
 
@@ -262,6 +296,19 @@ impl Snapshot {
     /// The same, borrowed.
     pub fn hint(&self) -> &[u8] {
         &self.hint
+    }
+
+    /// Its membership filter as it is published, if it has one.
+    pub fn shared_filter(&self) -> Option<Bytes> {
+        self.filter.clone()
+    }
+
+    /// What it was asked so far.
+    pub fn served(&self) -> Served {
+        Served {
+            passes: self.passes.load(Ordering::Relaxed),
+            queries: self.answered.load(Ordering::Relaxed),
+        }
     }
 
     /// The database, as [`pir_core::database`] lays it out.
@@ -305,7 +352,12 @@ impl Engine for Snapshot {
 
     fn answer(&self, queries: Vec<Query>) -> Option<Vec<Vec<u8>>> {
         match self.answer_batch(&queries) {
-            Ok(answers) => Some(answers),
+            Ok(answers) => {
+                self.passes.fetch_add(1, Ordering::Relaxed);
+                self.answered
+                    .fetch_add(answers.len() as u64, Ordering::Relaxed);
+                Some(answers)
+            }
             Err(fault) => {
                 tracing::error!(%fault, "the PIR refused a batch");
                 None

@@ -138,6 +138,7 @@ impl Directory {
             provider: &self.data.provider_key()?,
             oprf: &self.data.oprf_key()?,
             trust: &self.data.trust()?,
+            filter: self.data.config()?.snapshot.filter_policy(),
             lifetime_secs: 3600,
             now: UnixTime::now(),
             progress: Progress::Silent,

@@ -51,7 +51,8 @@ pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<O
 
 fn build(data: &DataDir) -> anyhow::Result<()> {
     let _lock = data.lock()?;
-    let lifetime_secs = data.config()?.snapshot.lifetime_hours * 3600;
+    let config = data.config()?;
+    let lifetime_secs = config.snapshot.lifetime_hours * 3600;
     let (keys, now) = (data.oprf_key_dir()?, UnixTime::now());
     let (ring, provider) = (keys.load()?, data.provider_key()?);
     let published = || build::published_manifest(&data.snapshots(), &provider.verifying_key());
@@ -60,8 +61,9 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
         provider: &provider,
         oprf: ring.newest(),
         trust: &data.trust()?,
-        lifetime_secs,
-        now,
+            filter: config.snapshot.filter_policy(),
+            lifetime_secs,
+            now,
         progress: Progress::detect(),
         memory: Memory::OfSystem,
     };

@@ -59,6 +59,24 @@ pub(super) async fn hint(
     Ok(cacheable(&headers, &digest, bytes, media::HINT, FOREVER))
 }
 
+/// A snapshot's membership filter.
+pub(super) async fn filter(
+    State(state): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Error> {
+    let snapshot = named(&state, &id)?;
+    let stated = snapshot.manifest().filter.ok_or(Error::NotFound)?;
+    let bytes = snapshot.shared_filter().ok_or(Error::NotFound)?;
+    Ok(cacheable(
+        &headers,
+        &stated.digest,
+        bytes,
+        media::FILTER,
+        FOREVER,
+    ))
+}
+
 /// Evaluates blinded elements.
 pub(super) async fn oprf(
     State(state): Shared,

@@ -18,6 +18,7 @@ use pir_core::setup::Preprocessed;
 use protocol::audit;
 use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
+use protocol::filter::{FilterError, MembershipFilter};
 use protocol::hint::{BlockList, HintError};
 use protocol::manifest::{Manifest, ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
@@ -62,6 +63,8 @@ pub struct BuildOptions<'a> {
     pub oprf: &'a EpochKey,
     /// What records were accepted by.
     pub trust: &'a TrustList,
+    /// Whether a membership filter is published with it.
+    pub filter: FilterPolicy,
     /// Seconds until clients refuse the snapshot.
     pub lifetime_secs: u64,
     /// When it is.
@@ -70,6 +73,15 @@ pub struct BuildOptions<'a> {
     pub progress: Progress,
     /// How much may be used.
     pub memory: Memory,
+}
+
+/// Whether clients may download a membership filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterPolicy {
+    /// There is none.
+    Omit,
+    /// There is one in each snapshot.
+    Publish,
 }
 
 impl BuildOptions<'_> {
@@ -150,6 +162,9 @@ pub enum BuildError {
     /// The block list.
     #[error(transparent)]
     Hint(#[from] HintError),
+    /// The membership filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -216,6 +231,8 @@ struct Built {
     audit: audit::Head,
     /// Tags of what is withheld.
     blocked: BlockList,
+    /// Of what is in the snapshot and of what is withheld, if one is published.
+    filter: Option<MembershipFilter>,
 }
 
 impl Built {
@@ -254,6 +271,10 @@ impl Built {
         options.memory.require(Purpose::Build, needed)?;
 
         let blocked = BlockList::new(records.blocked_tags())?;
+        let filter = match options.filter {
+            FilterPolicy::Omit => None,
+            FilterPolicy::Publish => Some(MembershipFilter::new(records.filter_labels())?),
+        };
         let (count, record_bytes) = (records.count(), records.bytes());
         let fullest_bucket = records.fullest_bucket(&plan.placement, columns);
         records.forget_places();
@@ -293,6 +314,7 @@ impl Built {
             changed_digits,
             audit,
             blocked,
+            filter,
         })
     }
 

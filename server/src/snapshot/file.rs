@@ -8,8 +8,9 @@
 //! sections, each at a multiple of 4096, zeros between; nothing after the last
 //! ```
 //!
-//! A section's digest is [`digest::chunked`] of it. There is one encoding of a
-//! given set of sections; anything else is refused.
+//! A section's digest is [`digest::chunked`] of it. The last section, the filter,
+//! is left out where there is none; all others are there. There is one encoding of
+//! a given set of sections; anything else is refused.
 
 use std::io::Write;
 use std::ops::Range;
@@ -45,16 +46,22 @@ pub enum Section {
     Packing,
     /// The builder's notes, JSON.
     Facts,
+    /// The membership filter as it is published; empty if there is none.
+    Filter,
 }
+
+/// Number of sections, present or not.
+pub const SECTIONS: usize = Section::ALL.len();
 
 impl Section {
     /// All of them, in the order of the file.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Manifest,
         Self::Hint,
         Self::Database,
         Self::Packing,
         Self::Facts,
+        Self::Filter,
     ];
 
     const fn name(self) -> &'static str {
@@ -64,6 +71,7 @@ impl Section {
             Self::Database => "database",
             Self::Packing => "packing matrices",
             Self::Facts => "builder's notes",
+            Self::Filter => "membership filter",
         }
     }
 
@@ -114,9 +122,9 @@ pub enum FileFault {
 
 /// Where the sections are, and their digests; all verified.
 #[derive(Clone, Debug)]
-pub struct Sections([Entry; Section::ALL.len()]);
+pub struct Sections([Entry; SECTIONS]);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Entry {
     offset: u64,
     length: u64,
@@ -135,7 +143,13 @@ impl Sections {
         self.0[section as usize].range()
     }
 
-    /// A section's digest.
+    /// Those that are there, in the order of the file.
+    fn present(&self) -> impl Iterator<Item = Section> {
+        let all = Section::ALL.into_iter();
+        all.filter(|section| *section != Section::Filter || !self.range(*section).is_empty())
+    }
+
+    /// A section's digest; of a filter that isn't there, zeros.
     pub fn digest(&self, section: Section) -> Hash {
         Hash::from_bytes(self.0[section as usize].digest)
     }
@@ -148,14 +162,14 @@ impl Sections {
 pub fn read(bytes: &[u8]) -> Result<Sections, FileFault> {
     let sections = read_header(bytes, bytes.len() as u64)?;
     let mut end = HEADER_BYTES;
-    for section in Section::ALL {
+    for section in sections.present() {
         let range = sections.range(section);
         if bytes[end..range.start].iter().any(|byte| *byte != 0) {
             return Err(FileFault::Padding { section });
         }
         end = range.end;
     }
-    for section in Section::ALL {
+    for section in sections.present() {
         let content = &bytes[sections.range(section)];
         if Hash::from_bytes(digest::chunked(content)) != sections.digest(section) {
             return Err(FileFault::Digest { section });
@@ -203,8 +217,11 @@ pub fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
     if Sha3_256::digest(&header[..HEADER_BYTES - 32])[..] != header[HEADER_BYTES - 32..] {
         return Err(FileFault::Header);
     }
-    take_u32(&mut fields);
-    let entries = Section::ALL.map(|_| {
+    let count = take_u32(&mut fields) as usize;
+    let entries = Section::ALL.map(|section| {
+        if section as usize >= count {
+            return Entry::default();
+        }
         fields = &fields[8..];
         let (offset, length) = (take_u64(&mut fields), take_u64(&mut fields));
         let (digest, rest) = fields.split_at(32);
@@ -229,8 +246,9 @@ pub fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
     {
         return Err(FileFault::Header);
     }
-    let last = entries[entries.len() - 1];
-    let expected = last.offset + last.length;
+    // No section ends later than one after it.
+    let ends = sections.0.iter().map(|entry| entry.offset + entry.length);
+    let expected = ends.max().unwrap_or_default();
     if expected != length {
         return Err(FileFault::Length {
             expected,
@@ -241,38 +259,51 @@ pub fn read_header(bytes: &[u8], length: u64) -> Result<Sections, FileFault> {
 }
 
 /// Writes a container, whole or not at all; `digests` are those of the
-/// sections.
+/// sections. An empty filter is none.
 ///
 /// # Errors
 /// [`FileError`].
-pub fn write(path: &Path, contents: [&[u8]; 5], digests: [[u8; 32]; 5]) -> Result<(), FileError> {
+pub fn write(
+    path: &Path,
+    contents: [&[u8]; SECTIONS],
+    digests: [[u8; 32]; SECTIONS],
+) -> Result<(), FileError> {
     let lengths = contents.map(|content| content.len() as u64);
     // Contents in memory are far from 2^64 bytes.
     let offsets = place(&lengths).unwrap_or_default();
-    let sections = Sections(std::array::from_fn(|at| Entry {
+    let mut sections = Sections(std::array::from_fn(|at| Entry {
         offset: offsets[at],
         length: lengths[at],
         digest: digests[at],
     }));
+    if lengths[Section::Filter as usize] == 0 {
+        sections.0[Section::Filter as usize] = Entry::default();
+    }
     let failed = || FileError::new("write", path);
     let mut file = Pending::create(path, PRIVATE)?;
     file.write_all(&encode(&sections)).map_err(failed())?;
     let mut end = HEADER_BYTES;
-    for (section, content) in Section::ALL.into_iter().zip(contents) {
+    for section in sections.present() {
         let range = sections.range(section);
         file.write_all(&[0; ALIGNMENT][..range.start - end])
             .map_err(failed())?;
-        file.write_all(content).map_err(failed())?;
+        file.write_all(contents[section as usize])
+            .map_err(failed())?;
         end = range.end;
     }
     file.replace()
 }
 
-/// Offsets of sections with these lengths; `None` if they exceed 64 bits.
-fn place(lengths: &[u64; 5]) -> Option<[u64; 5]> {
-    let mut offsets = [0; 5];
+/// Offsets of sections with these lengths, 0 for a filter that isn't there;
+/// `None` if they exceed 64 bits.
+fn place(lengths: &[u64; SECTIONS]) -> Option<[u64; SECTIONS]> {
+    let mut offsets = [0; SECTIONS];
     let mut end = HEADER_BYTES as u64;
-    for (offset, length) in offsets.iter_mut().zip(lengths) {
+    let count = match lengths[Section::Filter as usize] {
+        0 => SECTIONS - 1,
+        _ => SECTIONS,
+    };
+    for (offset, length) in offsets.iter_mut().zip(lengths).take(count) {
         *offset = end.checked_next_multiple_of(ALIGNMENT as u64)?;
         end = offset.checked_add(*length)?;
     }
@@ -284,8 +315,8 @@ fn encode(sections: &Sections) -> [u8; HEADER_BYTES] {
     let mut fields = Vec::with_capacity(HEADER_BYTES);
     fields.extend_from_slice(&MAGIC);
     fields.extend_from_slice(&VERSION.to_be_bytes());
-    fields.extend_from_slice(&(Section::ALL.len() as u32).to_be_bytes());
-    for (section, entry) in Section::ALL.into_iter().zip(&sections.0) {
+    fields.extend_from_slice(&(sections.present().count() as u32).to_be_bytes());
+    for (section, entry) in sections.present().zip(&sections.0) {
         fields.extend_from_slice(&section.kind().to_be_bytes());
         fields.extend_from_slice(&[0; 4]);
         fields.extend_from_slice(&entry.offset.to_be_bytes());
@@ -316,16 +347,22 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
+        sample_with(33)
+    }
+
+    /// A container whose filter has so many bytes.
+    fn sample_with(filter: usize) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        let contents: [Vec<u8>; 5] = [
+        let contents: [Vec<u8>; SECTIONS] = [
             vec![1; 300],
             vec![2; 4096],
             vec![3; 9000],
             vec![4; 4],
             vec![5; 17],
+            vec![6; filter],
         ];
-        let slices: [&[u8]; 5] = std::array::from_fn(|at| contents[at].as_slice());
+        let slices: [&[u8]; SECTIONS] = std::array::from_fn(|at| contents[at].as_slice());
         write(&path, slices, slices.map(digest::chunked)).unwrap();
         std::fs::read(&path).unwrap()
     }
@@ -334,7 +371,7 @@ mod tests {
     fn sections_come_back_aligned() {
         let bytes = sample();
         let sections = read(&bytes).unwrap();
-        for (section, length) in Section::ALL.into_iter().zip([300, 4096, 9000, 4, 17]) {
+        for (section, length) in Section::ALL.into_iter().zip([300, 4096, 9000, 4, 17, 33]) {
             let range = sections.range(section);
             assert_eq!(range.start % ALIGNMENT, 0);
             assert_eq!(range.len(), length);
@@ -352,12 +389,24 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_need_not_be_there() {
+        let bytes = sample_with(0);
+        let sections = read(&bytes).unwrap();
+        assert!(sections.range(Section::Filter).is_empty());
+        assert_eq!(bytes[12..16], 5u32.to_be_bytes());
+        assert_eq!(sample()[12..16], 6u32.to_be_bytes());
+        let facts = sections.range(Section::Facts);
+        assert_eq!((facts.len(), facts.end), (17, bytes.len()));
+    }
+
+    #[test]
     fn every_flipped_bit_is_found() {
-        let bytes = sample();
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1 << (at % 8);
-            assert!(read(&damaged).is_err(), "byte {at}");
+        for bytes in [sample(), sample_with(0)] {
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << (at % 8);
+                assert!(read(&damaged).is_err(), "byte {at}");
+            }
         }
     }
 

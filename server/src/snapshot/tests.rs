@@ -1,4 +1,5 @@
 mod earlier;
+mod filter;
 
 use std::fs;
 
@@ -256,6 +257,7 @@ fn an_empty_store_builds_nothing() {
         provider: &data.provider_key().unwrap(),
         oprf: &data.oprf_key().unwrap(),
         trust: &data.trust().unwrap(),
+        filter: build::FilterPolicy::Omit,
         lifetime_secs: 60,
         now: UnixTime::now(),
         progress: Progress::Silent,
@@ -338,7 +340,7 @@ fn a_snapshot_for_another_parameter_set_is_refused_with_the_reason() {
         .sign(&provider.data.provider_key().unwrap())
         .unwrap();
     let sections = file::read(snapshot.file.bytes()).unwrap();
-    let mut contents: [&[u8]; 5] =
+    let mut contents: [&[u8]; file::SECTIONS] =
         Section::ALL.map(|section| &snapshot.file.bytes()[sections.range(section)]);
     contents[Section::Manifest as usize] = signed.as_bytes();
     let directory = tempfile::tempdir().unwrap();

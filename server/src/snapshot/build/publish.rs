@@ -37,6 +37,7 @@ pub(super) fn publish(
         blocked: built.blocked,
     };
     let (blocked, hint) = (hint.blocked.count(), hint.encode());
+    let filter = built.filter.map(|filter| filter.encode());
     stage.finish(&format!("hint of {} bytes", hint.len()));
 
     let widths = built.params.widths();
@@ -83,23 +84,35 @@ pub(super) fn publish(
         blocked,
         previous: previous.as_ref().map(SignedManifest::digest),
         token_keys: None,
-        filter: None,
+        filter: filter.as_ref().map(|filter| Artifact {
+            digest: Hash::of(filter),
+            bytes: filter.len() as u64,
+        }),
     };
     let id = manifest.snapshot;
     let signed = manifest.sign(options.provider)?;
     let facts = serde_json::to_vec(facts)?;
+    let filter = filter.unwrap_or_default();
 
     let stage = options.progress.stage("write", 0);
     let path = current::snapshot_path(directory, id);
     file::write(
         &path,
-        [signed.as_bytes(), &hint, &built.database, packing, &facts],
+        [
+            signed.as_bytes(),
+            &hint,
+            &built.database,
+            packing,
+            &facts,
+            &filter,
+        ],
         [
             digest::chunked(signed.as_bytes()),
             digest::chunked(&hint),
             database_digest,
             packing_digest,
             digest::chunked(&facts),
+            digest::chunked(&filter),
         ],
     )?;
     current::replace(directory, id)?;

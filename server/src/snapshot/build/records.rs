@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use protocol::audience::AudienceHandle;
 use protocol::bucket::{self, BucketLayout, FillerSeed};
 use protocol::csi::Csi;
-use protocol::derivation::{Locator, Tag};
+use protocol::derivation::{FilterLabel, Locator, Tag};
 use protocol::oprf::{OprfInput, OprfKey, OprfOutput};
 use protocol::placement::{BucketIndex, Placement};
 use protocol::record::{SealedRecord, sealed_len};
@@ -24,8 +24,8 @@ const CHUNK_ROWS: usize = 4096;
 pub(super) struct Records {
     rows: Vec<(Source, OprfOutput)>,
     located: Vec<(Locator, u32)>,
-    /// Tags of the identifiers whose records are withheld.
-    blocked: Vec<Tag>,
+    /// Of the identifiers whose records are withheld.
+    blocked: Vec<OprfOutput>,
 }
 
 /// Where a record comes from.
@@ -57,14 +57,11 @@ impl Records {
         stage: &Stage,
     ) -> Result<Self, BuildError> {
         let blocked: HashSet<Csi> = view.blocked()?.into_iter().collect();
-        let tags = blocked.par_iter().map(|csi| {
-            let output = key.evaluate(csi)?;
-            Ok(output.locator().tag)
-        });
+        let withheld = blocked.par_iter().map(|csi| Ok(key.evaluate(csi)?));
         let mut records = Self {
             rows: Vec::with_capacity(ids.len() + handles.len()),
             located: Vec::with_capacity(ids.len() + handles.len()),
-            blocked: tags.collect::<Result<_, BuildError>>()?,
+            blocked: withheld.collect::<Result<_, BuildError>>()?,
         };
         for chunk in ids.chunks(CHUNK_ROWS) {
             let stored = view.rows(chunk)?;
@@ -105,8 +102,17 @@ impl Records {
     }
 
     /// Tags of the identifiers whose records are withheld.
-    pub(super) fn blocked_tags(&mut self) -> Vec<Tag> {
-        std::mem::take(&mut self.blocked)
+    pub(super) fn blocked_tags(&self) -> Vec<Tag> {
+        let tags = self.blocked.iter().map(|output| output.locator().tag);
+        tags.collect()
+    }
+
+    /// Labels of all records and of the identifiers whose records are withheld:
+    /// a client must not take a blocked identifier for an absent one.
+    pub(super) fn filter_labels(&self) -> Vec<FilterLabel> {
+        let published = self.rows.par_iter().map(|(_, output)| output);
+        let all = published.chain(&self.blocked);
+        all.map(OprfOutput::filter_label).collect()
     }
 
     pub(super) fn count(&self) -> usize {

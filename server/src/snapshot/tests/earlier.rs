@@ -76,7 +76,7 @@ fn a_replaced_earlier_hint_is_not_started_from() {
     let hint = &mut contents[Section::Hint as usize];
     let last = hint.len() - 1;
     hint[last] ^= 0x10;
-    let slices: [&[u8]; 5] = std::array::from_fn(|at| contents[at].as_slice());
+    let slices: [&[u8]; file::SECTIONS] = std::array::from_fn(|at| contents[at].as_slice());
     let digests = slices.map(crate::digest::chunked);
     file::write(first.path(), slices, digests).unwrap();
     provider.publish();
