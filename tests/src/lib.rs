@@ -13,6 +13,7 @@ use client::{ApiKey, ClientConfig};
 use protocol::csi::Csi;
 use protocol::hint::SnapshotHint;
 use protocol::lookup::Lookup;
+use protocol::manifest::SnapshotId;
 use protocol::placement::BucketIndex;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
@@ -26,8 +27,9 @@ use server::rebuild::Rebuilder;
 use server::quotas::Quotas;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
+use server::snapshot::Snapshot;
 use server::snapshot::build::{self, BuildOptions};
-use server::store::Store;
+use server::store::{Block, Store, Update};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -148,6 +150,27 @@ impl Directory {
         Ok(())
     }
 
+    /// Has a membership filter published with each snapshot from the next one on.
+    ///
+    /// # Errors
+    /// A configuration that can't be written.
+    pub fn publish_filters(&self) -> Result<()> {
+        let path = self.data.root().join("config.toml");
+        let config = std::fs::read_to_string(&path)?;
+        ensure!(config.contains("filter = false"));
+        let config = config.replacen("filter = false", "filter = true", 1);
+        Ok(std::fs::write(path, config)?)
+    }
+
+    /// Withholds the record of an identifier from the next snapshot on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn withhold(&self, csi: &Csi) -> Result<()> {
+        let mut block = |update: &mut dyn Update| update.block(csi, Block::Set).map(drop);
+        Ok(self.store.update(&mut block)?)
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> &DataDir {
@@ -263,6 +286,30 @@ impl Provider {
     #[must_use]
     pub fn snapshot(&self) -> Arc<server::snapshot::Snapshot> {
         self.state.snapshot().expect("a published snapshot")
+    }
+
+    /// Builds another snapshot of the store and serves it.
+    ///
+    /// # Errors
+    /// What building or loading says.
+    pub fn publish(&self) -> Result<()> {
+        self.directory.publish()?;
+        let data = &self.directory.data;
+        let published = server::http::published(data, &data.config()?)?;
+        Ok(self
+            .state
+            .replace_snapshot(published.context("no snapshot")?)?)
+    }
+
+    /// Serves a snapshot of the directory again, as if it were the newest.
+    ///
+    /// # Errors
+    /// What loading says.
+    pub fn go_back(&self, id: SnapshotId) -> Result<()> {
+        let data = &self.directory.data;
+        let (directory, key) = (data.snapshots(), data.provider_public_key()?);
+        let old = Snapshot::load(&directory, id, &key, Memory::OfSystem, Progress::Silent)?;
+        Ok(self.state.replace_snapshot(old)?)
     }
 
     /// The bucket of an identifier.
