@@ -12,6 +12,7 @@ mod input;
 mod lookup;
 mod mappings;
 mod passphrase;
+mod progress;
 mod publish;
 mod receipt;
 mod release;
@@ -39,6 +40,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Finds out where identifiers can be reached.
+    ///
+    /// Many at once: `sotto lookup --file contacts --cache contacts.cache` asks for
+    /// each once, and after an interruption for the rest; see docs/bulk.md.
     ///
     /// Exits with 0 if every lookup gave a verified answer (no mapping and
     /// opted out are answers), with 1 otherwise, with 2 if it was called

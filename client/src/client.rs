@@ -1,28 +1,29 @@
 //! The client: connects, and looks identifiers up in batches.
 
+mod answer;
+mod evaluate;
 mod fetch;
+mod view;
 
 use std::sync::{Arc, RwLock};
 
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
-use protocol::manifest::{ManifestPin, SignedManifest};
+use protocol::manifest::ManifestPin;
 use protocol::time::UnixTime;
-use protocol::wire::{self, media};
-use rayon::prelude::*;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use self::fetch::Fetched;
-use crate::config::ClientConfig;
+use self::evaluate::Asked;
+use self::fetch::{Answered, Content};
+use self::view::fetch_view;
+use crate::bulk::{Listener, Progress};
+use crate::cache::{Cache, Scope};
+use crate::config::{ClientConfig, Reuse};
 use crate::error::ClientError;
-use crate::found::{AudienceFound, Found};
-use crate::slots::{Question, Slot};
-use crate::snapshot::{SnapshotView, VerifiedManifest};
-use crate::transport::{Exchange, Traffic, Transport};
-
-/// Most bytes of a manifest.
-const MANIFEST_BYTES_MAX: usize = protocol::cose::MAX_SIGNED_BYTES;
+use crate::found::Found;
+use crate::snapshot::SnapshotView;
+use crate::transport::{Traffic, Transport};
 
 /// A client of one provider; share it behind an `Arc`.
 pub struct Client {
@@ -98,19 +99,30 @@ impl Client {
     /// # Errors
     /// As [`lookup`](Self::lookup).
     pub async fn find(&self, csi: &Csi) -> Result<Found, ClientError> {
-        let mut results = self.batch(std::slice::from_ref(csi)).await?;
+        let mut results = self.find_many(std::slice::from_ref(csi)).await;
         results.pop().unwrap_or(Err(ClientError::Interrupted))
     }
 
     /// Looks identifiers up, in this order, also in the audiences of the
     /// keyring. Each asks for [`slot_count`](ClientConfig::slot_count) records,
     /// also those that are repeated: one OPRF request for each 1024 records and
-    /// one PIR query for each.
+    /// one PIR query for each, less what the [cache](ClientConfig::cache) has and
+    /// what a [membership filter](ClientConfig::filter) rules out.
     pub async fn find_many(&self, csis: &[Csi]) -> Vec<Result<Found, ClientError>> {
+        self.find_many_telling(csis, &|_| ()).await
+    }
+
+    /// The same; `tell` hears of every step.
+    pub async fn find_many_telling(
+        &self,
+        csis: &[Csi],
+        tell: &(dyn Fn(Progress) + Sync),
+    ) -> Vec<Result<Found, ClientError>> {
+        let mut listener = Listener::new(tell);
         let mut results = Vec::with_capacity(csis.len());
         let slots = self.shared.config.slot_count();
         for batch in csis.chunks(slots.identifiers_a_batch()) {
-            match self.batch(batch).await {
+            match self.batch(batch, &mut listener).await {
                 Ok(found) => results.extend(found),
                 Err(error) => results.extend(batch.iter().map(|_| Err(error.clone()))),
             }
@@ -118,18 +130,23 @@ impl Client {
         results
     }
 
-    /// Lookups of up to 1024 slots in one snapshot. If it goes meanwhile,
-    /// everything is done once more in the next one, with fresh secrets.
-    async fn batch(&self, csis: &[Csi]) -> Result<Vec<Result<Found, ClientError>>, ClientError> {
+    /// Lookups of up to 1024 slots in one snapshot. If it goes meanwhile, they are
+    /// done once more in the next one, with fresh secrets. Evaluations are asked
+    /// for anew only if the OPRF key is another then.
+    async fn batch(
+        &self,
+        csis: &[Csi],
+        listener: &mut Listener<'_>,
+    ) -> Result<Vec<Result<Found, ClientError>>, ClientError> {
         let mut view = self.shared.view();
         if view.manifest().expires_at <= UnixTime::now() {
             view = self.refresh(&view).await?;
         }
-        let questions = Arc::new(self.shared.questions(csis));
-        let fetched = match fetch::fetch(&self.shared, &view, &questions).await {
+        let mut asked = None;
+        let contents = match self.attempt(&view, csis, &mut asked, listener).await {
             Err(error) if error.is_stale() => {
                 view = self.refresh(&view).await?;
-                fetch::fetch(&self.shared, &view, &questions)
+                self.attempt(&view, csis, &mut asked, listener)
                     .await
                     .map_err(|error| match error.is_stale() {
                         true => ClientError::SnapshotGone {
@@ -140,11 +157,36 @@ impl Client {
             }
             fetched => fetched?,
         };
+        let (_, asked) = asked.ok_or(ClientError::Interrupted)?;
         // All requests are done: from here on nothing is sent.
         let shared = Arc::clone(&self.shared);
-        spawn_blocking(move || answer(&shared, &view, &questions, fetched))
+        spawn_blocking(move || answer::answer(&shared, &view, &asked, contents))
             .await
             .map_err(|_| ClientError::Interrupted)
+    }
+
+    /// Sends everything once. `asked` is what was evaluated before, and under
+    /// which key.
+    async fn attempt(
+        &self,
+        view: &Arc<SnapshotView>,
+        csis: &[Csi],
+        asked: &mut Option<(Scope, Vec<Asked>)>,
+        listener: &mut Listener<'_>,
+    ) -> Result<Vec<Answered<Content>>, ClientError> {
+        let scope = Scope::of(view.manifest());
+        let asked = match asked.take() {
+            Some(before) if before.0 == scope => asked.insert(before),
+            _ => {
+                let new = evaluate::evaluate(&self.shared, view, csis, listener).await?;
+                asked.insert((scope, new))
+            }
+        };
+        let outputs = asked
+            .1
+            .iter()
+            .flat_map(|asked| asked.outputs.iter().cloned());
+        fetch::fetch(&self.shared, view, outputs.collect(), listener).await
     }
 
     /// The snapshot after `old`, fetched unless another lookup has done so.
@@ -175,12 +217,12 @@ impl std::fmt::Debug for Client {
 }
 
 impl Shared {
-    /// What each identifier asks for: of the same number of slots each, with
-    /// dummies of its own.
-    fn questions(&self, csis: &[Csi]) -> Vec<Question> {
-        let (keyring, count) = (self.config.keyring.as_deref(), self.config.slot_count());
-        let question = |csi| Question::new(csi, keyring, count, &mut rand::rng());
-        csis.iter().map(question).collect()
+    /// Where evaluations and buckets are kept, if they are to be used.
+    fn cache(&self) -> Option<&Arc<Cache>> {
+        match self.config.reuse {
+            Reuse::Kept => self.config.cache.as_ref(),
+            Reuse::Nothing => None,
+        }
     }
 
     fn view(&self) -> Arc<SnapshotView> {
@@ -191,129 +233,6 @@ impl Shared {
                 .unwrap_or_else(|poisoned| poisoned.into_inner()),
         )
     }
-}
-
-/// Decrypts and checks every slot, dummies as well, so that the time taken
-/// doesn't depend on the keyring.
-fn answer(
-    shared: &Shared,
-    view: &SnapshotView,
-    questions: &[Question],
-    fetched: Vec<Result<Fetched, ClientError>>,
-) -> Vec<Result<Found, ClientError>> {
-    let now = UnixTime::now();
-    let slots = questions
-        .iter()
-        .flat_map(|question| question.slots.iter().map(move |slot| (&question.csi, slot)));
-    let slots: Vec<(&Csi, &Slot)> = slots.collect();
-    let lookups: Vec<Result<Lookup, ClientError>> = slots
-        .into_par_iter()
-        .zip(fetched)
-        .map(|((csi, slot), fetched)| {
-            let fetched = fetched?;
-            let column = view.decrypt(fetched.pending, &fetched.answer)?;
-            Ok(view.resolve(
-                csi,
-                slot,
-                &fetched.output,
-                &column,
-                &shared.config.trust,
-                now,
-            ))
-        })
-        .collect();
-    let mut lookups = lookups.into_iter();
-    questions
-        .iter()
-        .map(|question| {
-            gather(
-                question,
-                lookups.by_ref().take(question.slots.len()).collect(),
-            )
-        })
-        .collect()
-}
-
-/// The results of one identifier's slots. What a dummy's record says is dropped;
-/// a failure of any slot is one of the whole lookup.
-fn gather(
-    question: &Question,
-    lookups: Vec<Result<Lookup, ClientError>>,
-) -> Result<Found, ClientError> {
-    let mut public = Err(ClientError::Interrupted);
-    let mut audiences = Vec::new();
-    for (slot, lookup) in question.slots.iter().zip(lookups) {
-        match slot {
-            Slot::Public => public = lookup,
-            Slot::Audience(audience) => {
-                // A dummy that fails fails the lookup as well: what a sender
-                // then does must not tell the one from the other.
-                let lookup = lookup?;
-                let Some(label) = &audience.label else {
-                    continue;
-                };
-                if lookup != Lookup::NoMapping {
-                    let label = label.clone();
-                    audiences.push(AudienceFound { label, lookup });
-                }
-            }
-        }
-    }
-    Ok(Found {
-        public: public?,
-        audiences,
-        not_asked: question.not_asked,
-    })
-}
-
-/// Fetches the newest manifest and its hint. If a newer snapshot is published
-/// in between, the hint is gone: then both are fetched once more.
-async fn fetch_view(
-    transport: &Transport,
-    config: &ClientConfig,
-    pin: Option<ManifestPin>,
-) -> Result<SnapshotView, ClientError> {
-    match try_fetch_view(transport, config, pin).await {
-        Err(error) if error.is_stale() => try_fetch_view(transport, config, pin).await,
-        result => result,
-    }
-}
-
-async fn try_fetch_view(
-    transport: &Transport,
-    config: &ClientConfig,
-    pin: Option<ManifestPin>,
-) -> Result<SnapshotView, ClientError> {
-    let published = transport.get(Exchange {
-        step: "manifest",
-        path: wire::MANIFEST_PATH,
-        accept: media::COSE,
-        max_bytes: MANIFEST_BYTES_MAX,
-    });
-    let manifest = VerifiedManifest::new(&published.await?, &config.dp_key, UnixTime::now())?;
-    check_succession(pin, manifest.signed())?;
-    let described = manifest.signed().unverified();
-    let path = wire::hint_path(&described.snapshot);
-    let hint = transport.get(Exchange {
-        step: "hint",
-        path: &path,
-        accept: media::HINT,
-        // At most `HINT_BYTES_MAX`, which fits.
-        max_bytes: described.hint.bytes as usize,
-    });
-    let hint = hint.await?;
-    spawn_blocking(move || manifest.with_hint(&hint))
-        .await
-        .map_err(|_| ClientError::Interrupted)?
-}
-
-/// Refuses to go back. A gap is accepted: the manifests in it are not served
-/// any more, and what counts, that none is older, holds without them.
-fn check_succession(pin: Option<ManifestPin>, signed: &SignedManifest) -> Result<(), ClientError> {
-    if let Some(pin) = pin {
-        pin.succession(signed)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

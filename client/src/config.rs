@@ -10,6 +10,7 @@ use protocol::pseudonym::Pseudonym;
 use protocol::trust::TrustList;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::cache::Cache;
 use crate::keyring::Keyring;
 use crate::slots::SlotCount;
 
@@ -41,6 +42,12 @@ pub struct ClientConfig {
     /// [`SlotCount::WITH_KEYRING`] or, without keyring,
     /// [`SlotCount::PUBLIC_ONLY`].
     pub slots: Option<SlotCount>,
+    /// What is kept between lookups and between runs, if anything is.
+    pub cache: Option<Arc<Cache>>,
+    /// What of it is used.
+    pub reuse: Reuse,
+    /// Whether a membership filter decides what is asked for.
+    pub filter: FilterUse,
     /// Most PIR queries under way at a time, at least 1.
     pub concurrency: usize,
     /// Longest time for a connection to be made.
@@ -49,6 +56,29 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// Most times that a request is sent again because the server was busy.
     pub busy_retries: u32,
+}
+
+/// What is used of what was [kept](ClientConfig::cache). The last manifest always
+/// is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Evaluations, and what was fetched from the same snapshot. The provider can
+    /// tell how many identifiers are new.
+    Kept,
+    /// Nothing is used and nothing is kept.
+    Nothing,
+}
+
+/// Whether the provider's membership filter, if it has one, decides what is asked
+/// for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterUse {
+    /// It is not fetched. Absence is proven by the PIR.
+    Ignore,
+    /// Records that it doesn't have are absent and not asked for. The provider can
+    /// tell the class of the number of the others: the next power of two, at least
+    /// 16.
+    SkipAbsent,
 }
 
 /// Who may vouch for the server's TLS certificate.
@@ -84,6 +114,9 @@ impl ClientConfig {
             last_manifest: None,
             keyring: None,
             slots: None,
+            cache: None,
+            reuse: Reuse::Kept,
+            filter: FilterUse::Ignore,
             concurrency: 16,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
@@ -130,6 +163,13 @@ impl ClientConfig {
     #[must_use]
     pub fn with_slots(mut self, slots: SlotCount) -> Self {
         self.slots = Some(slots);
+        self
+    }
+
+    /// The same with what is kept between lookups.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<Cache>) -> Self {
+        self.cache = Some(cache);
         self
     }
 

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use pir_core::params::ParamsError;
+use protocol::filter::FilterError;
 use protocol::hint::HintError;
 use protocol::manifest::{Inconsistency, ManifestError, SnapshotId};
 use protocol::oprf::OprfError;
 use protocol::problem::{Problem, ProblemType};
 use protocol::time::UnixTime;
 use protocol::wire::WireError;
+
+use crate::cache::CacheError;
 
 /// Why a client could not connect or a lookup could not be made.
 ///
@@ -117,6 +120,28 @@ pub enum ClientError {
         /// Which part.
         part: &'static str,
     },
+    /// The manifest announces a membership filter longer than one of its records
+    /// can be.
+    #[error("manifest: a membership filter of {found} bytes, expected at most {max}")]
+    FilterTooLong {
+        /// Most bytes.
+        max: u64,
+        /// Bytes announced.
+        found: u64,
+    },
+    /// The membership filter is not the one that the manifest names.
+    #[error("the membership filter is not the one that the manifest names")]
+    FilterDigest,
+    /// The membership filter is malformed.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The membership filter is of another number of records than the manifest
+    /// states.
+    #[error("the membership filter contradicts the manifest")]
+    FilterContradiction,
+    /// What was kept of earlier lookups can't be used, or nothing can be kept.
+    #[error(transparent)]
+    Cache(Arc<CacheError>),
     /// Blinding failed, or the evaluation isn't the published key's.
     #[error("OPRF: {0}")]
     Oprf(#[from] OprfError),
@@ -143,6 +168,12 @@ pub enum ClientError {
     /// A thread of the client's own ended early.
     #[error("the lookup was interrupted")]
     Interrupted,
+}
+
+impl From<CacheError> for ClientError {
+    fn from(error: CacheError) -> Self {
+        Self::Cache(Arc::new(error))
+    }
 }
 
 impl ClientError {

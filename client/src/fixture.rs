@@ -4,6 +4,8 @@ pub(crate) mod party;
 pub(crate) mod serving;
 pub(crate) mod tls;
 
+use std::sync::Arc;
+
 use pir_core::crs::CrsSeed;
 use pir_core::database::{self, DatabaseView};
 use pir_core::params::{Params, SET};
@@ -14,6 +16,7 @@ use protocol::cose::SigningKey;
 use protocol::credential::{Credential, Issuer};
 use protocol::csi::Csi;
 use protocol::derivation::Salt;
+use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
 use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SnapshotId};
 use protocol::mapping::{Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces};
@@ -103,9 +106,10 @@ pub(crate) struct Snapshot {
     pub(crate) manifest: Manifest,
     pub(crate) published: Vec<u8>,
     pub(crate) hint: Vec<u8>,
+    pub(crate) filter: Vec<u8>,
     pub(crate) params: Params,
     pub(crate) database: Vec<u8>,
-    pub(crate) preprocessed: Preprocessed,
+    pub(crate) preprocessed: Arc<Preprocessed>,
 }
 
 impl Snapshot {
@@ -208,13 +212,15 @@ impl Snapshot {
             blocked: BlockList::default(),
         };
         let hint = hint.encode();
+        let labels = records.iter().map(|(output, _)| output.filter_label());
+        let filter = MembershipFilter::new(labels).unwrap().encode();
         let manifest = manifest(
             &params,
             seed,
             records.len(),
             tree.root(),
             &database,
-            &hint,
+            [&hint, &filter],
             previous,
         );
         let published = manifest.sign(&provider_key()).unwrap().as_bytes().to_vec();
@@ -222,9 +228,10 @@ impl Snapshot {
             manifest,
             published,
             hint,
+            filter,
             params,
             database,
-            preprocessed,
+            preprocessed: Arc::new(preprocessed),
         })
     }
 }
@@ -235,7 +242,7 @@ fn manifest(
     records: usize,
     merkle_root: Hash,
     database: &[u8],
-    hint: &[u8],
+    [hint, filter]: [&[u8]; 2],
     previous: Option<&Snapshot>,
 ) -> Manifest {
     let artifact = |bytes: &[u8]| Artifact {
@@ -275,6 +282,6 @@ fn manifest(
         blocked: 0,
         previous: previous.map(|previous| Hash::of(&previous.published)),
         token_keys: None,
-        filter: None,
+        filter: Some(artifact(filter)),
     }
 }

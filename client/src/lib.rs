@@ -9,7 +9,9 @@
 //! What goes over the wire depends on the number of identifiers alone, and on
 //! the fixed number of [slots](SlotCount) of each: one OPRF request for up to
 //! 1024 slots and one PIR query for each slot, all of the same size. Nothing is
-//! decrypted, checked or retried in between by what an answer says.
+//! checked or retried in between by what an answer says. A [`Cache`] lets a client
+//! leave out what it has asked for before, and a [membership filter](FilterUse)
+//! what is certainly absent; docs/bulk.md says what each reveals.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +28,8 @@
 //! # }
 //! ```
 
+mod bulk;
+mod cache;
 mod client;
 mod config;
 pub mod csip;
@@ -43,8 +47,12 @@ mod slots;
 mod snapshot;
 mod transport;
 
+pub use bulk::Progress;
+pub use cache::{Cache, CacheError};
 pub use client::Client;
-pub use config::{ApiKey, ApiKeyError, ClientCertificate, ClientConfig, TlsRoots};
+pub use config::{
+    ApiKey, ApiKeyError, ClientCertificate, ClientConfig, FilterUse, Reuse, TlsRoots,
+};
 pub use error::ClientError;
 pub use found::{AudienceFound, Found};
 pub use key_file::{KeyFile, KeyFileError, Passphrase};

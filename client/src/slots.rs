@@ -8,9 +8,10 @@
 use protocol::audience::{AudienceHandle, AudienceLabel, AudienceSecret};
 use protocol::csi::Csi;
 use protocol::mapping::Readers;
-use protocol::oprf::{BATCH_MAX, OprfInput};
+use protocol::oprf::{BATCH_MAX, OprfInput, OprfOutput};
 use rand::CryptoRng;
 
+use crate::cache::Evaluated;
 use crate::keyring::{Keyring, Membership};
 
 /// How many records each identifier asks for: 1 to [`SlotCount::MAX`].
@@ -95,10 +96,7 @@ impl Question {
         count: SlotCount,
         rng: &mut R,
     ) -> Self {
-        let known = keyring.map(Keyring::memberships).unwrap_or_default();
-        let bound = known.iter().filter(|known| known.csi.as_ref() == Some(csi));
-        let unbound = known.iter().filter(|known| known.csi.is_none());
-        let applicable: Vec<&Membership> = bound.chain(unbound).collect();
+        let applicable = applicable(csi, keyring);
         let audiences = count.as_usize() - 1;
         let mut slots = Vec::with_capacity(count.as_usize());
         slots.push(Slot::Public);
@@ -119,6 +117,44 @@ impl Question {
         }
     }
 
+    /// The same with the slots that were evaluated for the identifier earlier, and
+    /// their outputs. `None` if there is another number of them, or one that
+    /// [`new`](Self::new) would fill is missing: then all slots are to be
+    /// evaluated, so that the number of elements tells of identifiers alone. A slot
+    /// whose audience is not to be asked any more serves as a dummy.
+    pub(crate) fn recall(
+        csi: &Csi,
+        keyring: Option<&Keyring>,
+        count: SlotCount,
+        evaluated: Evaluated,
+    ) -> Option<(Self, Vec<OprfOutput>)> {
+        let applicable = applicable(csi, keyring);
+        let audiences = count.as_usize() - 1;
+        let mut earlier = evaluated.audiences;
+        if earlier.len() != audiences {
+            return None;
+        }
+        let (mut slots, mut outputs) = (vec![Slot::Public], vec![evaluated.public]);
+        for membership in applicable.iter().take(audiences) {
+            let same = |(secret, _): &(AudienceSecret, OprfOutput)| {
+                secret.as_bytes() == membership.secret.as_bytes()
+            };
+            let (secret, output) = earlier.swap_remove(earlier.iter().position(same)?);
+            slots.push(Slot::audience(csi, secret, Some(membership.label.clone())));
+            outputs.push(output);
+        }
+        for (secret, output) in earlier {
+            slots.push(Slot::audience(csi, secret, None));
+            outputs.push(output);
+        }
+        let question = Self {
+            csi: csi.clone(),
+            slots,
+            not_asked: applicable.len().saturating_sub(audiences),
+        };
+        Some((question, outputs))
+    }
+
     /// What the OPRF is to evaluate, in the order of the slots.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = OprfInput<'_>> {
         self.slots.iter().map(|slot| match slot {
@@ -126,6 +162,15 @@ impl Question {
             Slot::Audience(audience) => OprfInput::Audience(&audience.handle),
         })
     }
+}
+
+/// The audiences that may have a record of an identifier, in the order in which
+/// they are asked.
+fn applicable<'a>(csi: &Csi, keyring: Option<&'a Keyring>) -> Vec<&'a Membership> {
+    let known = keyring.map(Keyring::memberships).unwrap_or_default();
+    let bound = known.iter().filter(|known| known.csi.as_ref() == Some(csi));
+    let unbound = known.iter().filter(|known| known.csi.is_none());
+    bound.chain(unbound).collect()
 }
 
 impl Slot {

@@ -12,9 +12,10 @@ use protocol::bundle::{Bundle, evaluate_for};
 use protocol::cose::VerifyingKey;
 use protocol::csi::Csi;
 use protocol::derivation::Locator;
+use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
 use protocol::lookup::{Lookup, Unverifiable};
-use protocol::manifest::{Manifest, SignedManifest};
+use protocol::manifest::{Artifact, Manifest, SignedManifest};
 use protocol::merkle::{Cap, Hash};
 use protocol::oprf::OprfOutput;
 use protocol::placement::{BucketIndex, PilotTable};
@@ -38,6 +39,7 @@ pub struct SnapshotView {
     cap: Cap,
     pilots: PilotTable,
     blocked: BlockList,
+    filter: Option<MembershipFilter>,
 }
 
 /// A manifest that was verified, and whose hint is still to be fetched.
@@ -52,7 +54,7 @@ impl VerifiedManifest {
     ///
     /// # Errors
     /// [`ClientError::Manifest`], [`ClientError::Parameters`],
-    /// [`ClientError::HintTooLong`].
+    /// [`ClientError::HintTooLong`], [`ClientError::FilterTooLong`].
     pub(crate) fn new(
         bytes: &[u8],
         pinned: &VerifyingKey,
@@ -67,6 +69,13 @@ impl VerifiedManifest {
                 max: HINT_BYTES_MAX,
                 found,
             });
+        }
+        if let Some(filter) = &manifest.filter {
+            let max = labels(manifest).map_or(0, MembershipFilter::encoded_bytes_max);
+            let found = filter.bytes;
+            if found > max {
+                return Err(ClientError::FilterTooLong { max, found });
+            }
         }
         Ok(Self { signed, params })
     }
@@ -123,6 +132,7 @@ impl VerifiedManifest {
             cap,
             pilots,
             blocked,
+            filter: None,
         })
     }
 }
@@ -141,6 +151,32 @@ impl SnapshotView {
     /// The PIR parameters, as the client validated them.
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// Completes the view with the membership filter that the manifest names.
+    ///
+    /// # Errors
+    /// [`ClientError::FilterDigest`], [`ClientError::Filter`],
+    /// [`ClientError::FilterContradiction`].
+    pub(crate) fn with_filter(mut self, bytes: &[u8]) -> Result<Self, ClientError> {
+        let manifest = self.manifest();
+        let same = |stated: &Artifact| {
+            stated.bytes == bytes.len() as u64 && stated.digest == Hash::of(bytes)
+        };
+        if !manifest.filter.as_ref().is_some_and(same) {
+            return Err(ClientError::FilterDigest);
+        }
+        let filter = MembershipFilter::decode(bytes)?;
+        if labels(manifest) != Some(filter.count()) {
+            return Err(ClientError::FilterContradiction);
+        }
+        self.filter = Some(filter);
+        Ok(self)
+    }
+
+    /// What is certainly absent, if the client is to heed that and there is one.
+    pub fn filter(&self) -> Option<&MembershipFilter> {
+        self.filter.as_ref()
     }
 
     pub(crate) fn pir(&self) -> &PirClient {
@@ -218,6 +254,11 @@ impl SnapshotView {
                 .map(Some),
         }
     }
+}
+
+/// Number of labels of a snapshot's membership filter.
+fn labels(manifest: &Manifest) -> Option<u32> {
+    u32::try_from(manifest.records.checked_add(manifest.blocked.into())?).ok()
 }
 
 fn params(manifest: &Manifest) -> Result<Params, ClientError> {

@@ -4,11 +4,15 @@ use client::{Client, SnapshotView};
 use pir_core::params::ParameterSet;
 use protocol::time::UnixTime;
 
+use super::settings::CacheArgs;
 use super::{Connection, Failure, Outcome};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
+    #[command(flatten)]
+    cache: CacheArgs,
+
     #[command(flatten)]
     connection: Connection,
 }
@@ -18,7 +22,8 @@ pub(super) struct CheckArgs {
 /// # Errors
 /// [`Failure`], if anything could not be fetched or verified.
 pub(super) async fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
-    let settings = args.connection.settings()?;
+    let mut settings = args.connection.settings()?;
+    args.cache.apply(&mut settings)?;
     let trust = settings.client.trust.digest();
     let client = Client::connect(settings.client).await?;
     for (name, value) in facts(&client.snapshot(), &trust, UnixTime::now()) {
@@ -35,6 +40,7 @@ fn facts(snapshot: &SnapshotView, trust: &[u8; 32], now: UnixTime) -> Vec<(&'sta
     let security = ParameterSet::named(&manifest.pir.parameter_set).map(|set| set.security_bits());
     let same_trust = manifest.trust_list.as_bytes() == trust;
     let age = now.secs_since(manifest.published_at);
+    let filter = manifest.filter.map(|filter| filter.bytes);
     vec![
         ("snapshot", manifest.snapshot.to_string()),
         ("sequence", manifest.sequence.to_string()),
@@ -73,6 +79,10 @@ fn facts(snapshot: &SnapshotView, trust: &[u8; 32], now: UnixTime) -> Vec<(&'sta
             format!("{} bytes", pir_core::answer::encoded_bytes(params)),
         ),
         ("hint", format!("{} bytes", manifest.hint.bytes)),
+        (
+            "membership filter",
+            filter.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes")),
+        ),
         ("Merkle root", manifest.merkle_root.to_string()),
         ("OPRF epoch", manifest.oprf_epoch.to_string()),
         ("CRS epoch", manifest.crs_epoch.to_string()),

@@ -2,15 +2,18 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use client::{Client, ClientError, Found, Traffic};
+use client::{Client, ClientError, FilterUse, Found, Progress, Traffic};
 use protocol::csi::Csi;
 use protocol::lookup::{AnswerLine, Lookup};
 use protocol::mapping::{MspDomain, Tag};
 use protocol::resolve::{Context as Sender, resolve};
 
 use super::input::{Asked, read_lines};
+use super::progress::Bar;
+use super::settings::CacheArgs;
 use super::{Connection, Failure, Outcome, show, watched};
 
 /// Arguments of `lookup`.
@@ -57,6 +60,17 @@ pub(super) struct LookupArgs {
     #[arg(long, short)]
     verbose: bool,
 
+    /// Download the provider's membership filter, if it has one, and don't ask for
+    /// what is certainly absent.
+    ///
+    /// Saves most queries if few are found; the provider then learns roughly how
+    /// many may be there: the next power of two, at least 16, for each thousand.
+    #[arg(long)]
+    filter: bool,
+
+    #[command(flatten)]
+    cache: CacheArgs,
+
     #[command(flatten)]
     connection: Connection,
 }
@@ -66,7 +80,11 @@ pub(super) struct LookupArgs {
 /// # Errors
 /// [`Failure`], if nothing could be looked up.
 pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
-    let settings = args.connection.settings()?;
+    let mut settings = args.connection.settings()?;
+    args.cache.apply(&mut settings)?;
+    if args.filter {
+        settings.client.filter = FilterUse::SkipAbsent;
+    }
     let region = args.region.as_deref().or(settings.region.as_deref());
     let sender = Sender {
         apps: if args.apps.is_empty() {
@@ -95,9 +113,16 @@ pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
         if args.verbose {
             describe_connection(&client, connected);
         }
-        results = client.find_many(&csis).await;
+        let (bar, last) = (Bar::new(csis.len()), Mutex::default());
+        let tell = |progress| {
+            bar.show(progress);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        };
+        results = client.find_many_telling(&csis, &tell).await;
+        drop(bar);
         if args.verbose {
-            describe_lookups(client.traffic().since(connected), csis.len());
+            let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            describe_lookups(client.traffic().since(connected), csis.len(), last);
         }
     }
     print(args.json, &asked, results, &sender)
@@ -181,7 +206,7 @@ fn describe_connection(client: &Client, traffic: Traffic) {
     );
 }
 
-fn describe_lookups(traffic: Traffic, lookups: usize) {
+fn describe_lookups(traffic: Traffic, lookups: usize, progress: Progress) {
     let each = |bytes: u64| bytes / lookups as u64;
     eprintln!(
         "{lookups} lookups in {} requests: {} bytes up, {} bytes down; {} up and {} down each",
@@ -190,5 +215,17 @@ fn describe_lookups(traffic: Traffic, lookups: usize) {
         traffic.received,
         each(traffic.sent),
         each(traffic.received)
+    );
+    let Progress {
+        evaluated,
+        recalled,
+        queries,
+        fetched_before,
+        filtered,
+        ..
+    } = progress;
+    eprintln!(
+        "{evaluated} records evaluated and {recalled} recalled; {queries} queries, \
+         {fetched_before} fetched before, {filtered} absent by the filter"
     );
 }

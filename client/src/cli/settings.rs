@@ -15,8 +15,11 @@
 //! csip_ca = "csip.pem"              # optional: instead of the system's
 //! keyring = "keyring"               # optional: audiences to ask for
 //! slots = 4                         # optional: records asked for each identifier
+//! cache = "cache"                   # optional: what is kept between runs
 //! ```
 
+mod cache;
+mod dp_key;
 mod keyring;
 mod local;
 
@@ -25,16 +28,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use client::{ApiKey, ClientCertificate, ClientConfig};
-use protocol::cose::VerifyingKey;
 use protocol::mapping::MspDomain;
 use protocol::pseudonym::Pseudonym;
 use protocol::trust::TrustList;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+pub(super) use cache::CacheArgs;
 pub(super) use keyring::KeyringArgs;
 
 use super::Failure;
+use dp_key::parse_key;
 use keyring::{AudienceArgs, usual_keyring};
 
 pub(super) use local::Local;
@@ -106,6 +110,7 @@ struct ConfigFile {
     csip_ca: Option<PathBuf>,
     keyring: Option<PathBuf>,
     slots: Option<u8>,
+    cache: Option<PathBuf>,
 }
 
 /// What a command needs to know.
@@ -116,6 +121,8 @@ pub(super) struct Settings {
     pub(super) region: Option<String>,
     /// The MSPs whose own application the sender uses, preferred ones first.
     pub(super) apps: Vec<MspDomain>,
+    /// File for what is kept between runs.
+    cache: Option<PathBuf>,
 }
 
 impl Connection {
@@ -198,6 +205,7 @@ impl Connection {
         Ok(Settings {
             client,
             region: file.region,
+            cache: file.cache,
             apps: file.apps.iter().map(app).collect::<Result<_, _>>()?,
         })
     }
@@ -232,6 +240,7 @@ impl ConfigFile {
             &mut file.identity,
             &mut file.csip_ca,
             &mut file.keyring,
+            &mut file.cache,
         ];
         for path in named.into_iter().flatten() {
             *path = directory.join(&*path);
@@ -254,18 +263,6 @@ fn missing(flag: &str) -> anyhow::Error {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// A key in the form of a dp.pub: one line, beside comments.
-fn parse_key(text: &str) -> anyhow::Result<VerifyingKey> {
-    let mut lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    match (lines.next(), lines.next()) {
-        (Some(line), None) => Ok(VerifyingKey::from_text(line)?),
-        _ => bail!("expected one line with a key"),
-    }
 }
 
 #[cfg(test)]

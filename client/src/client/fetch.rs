@@ -1,135 +1,223 @@
-//! What a batch of lookups sends: one OPRF request, then one PIR query each.
+//! The PIR queries of a batch of lookups.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pir_core::client::{ColumnIndex, PendingAnswer};
-use protocol::oprf::{BlindedBatch, OprfOutput};
+use pir_core::client::ColumnIndex;
+use protocol::oprf::OprfOutput;
 use protocol::placement::BucketIndex;
-use protocol::wire::{self, OprfRequest, OprfResponse, media};
+use protocol::wire::{self, media};
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Shared;
+use crate::bulk::{Listener, padded};
 use crate::error::ClientError;
 use crate::patience::Patience;
-use crate::slots::Question;
 use crate::snapshot::SnapshotView;
 use crate::transport::Exchange;
 
+/// Buckets that are kept in one transaction.
+const PAGE: usize = 32;
+
 /// What came back for one slot, not looked at yet.
-pub(super) struct Fetched {
-    pub(super) output: OprfOutput,
-    pub(super) pending: PendingAnswer,
-    pub(super) answer: Vec<u8>,
+pub(super) enum Content {
+    /// The bytes of its bucket, whether right or wrong.
+    Column(Vec<u8>),
+    /// The membership filter doesn't have it: nothing was asked for.
+    Filtered,
 }
 
-/// Sends everything for up to 1024 slots in one snapshot, and gives what came
+pub(super) type Answered<T> = Result<T, ClientError>;
+
+/// One query, for a slot or for nothing.
+#[derive(Clone, Copy)]
+struct Planned {
+    bucket: BucketIndex,
+    /// `None` hides how many there are of the others.
+    slot: Option<usize>,
+}
+
+/// Sends the queries of up to 1024 slots in one snapshot, and gives what came
 /// back slot by slot. A query that fails for itself is an error of its slot
-/// alone.
+/// alone. Buckets are kept in the cache, if there is one, as they come, and those
+/// that it has from the same snapshot are not asked for.
 ///
 /// # Errors
-/// [`ClientError`] if the OPRF request fails or the snapshot is gone.
+/// [`ClientError`] if the snapshot is gone, or the cache fails.
 pub(super) async fn fetch(
     shared: &Arc<Shared>,
     view: &Arc<SnapshotView>,
-    questions: &Arc<Vec<Question>>,
-) -> Result<Vec<Result<Fetched, ClientError>>, ClientError> {
-    let outputs = evaluate(shared, view, questions).await?;
-    let buckets = outputs
-        .iter()
-        .map(|output| view.bucket_of(&output.locator()))
-        .collect();
-    let answers = query_all(shared, view, buckets).await?;
-    let fetched = outputs.into_iter().zip(answers).map(|(output, answer)| {
-        answer.map(|(pending, answer)| Fetched {
-            output,
-            pending,
-            answer,
+    outputs: Vec<OprfOutput>,
+    listener: &mut Listener<'_>,
+) -> Result<Vec<Answered<Content>>, ClientError> {
+    let outputs = Arc::new(outputs);
+    let kept = kept(shared, view, &outputs).await?;
+    let before = kept.iter().flatten().count();
+    let (plan, filtered) = plan(view, &outputs, &kept);
+    listener.note(|progress| {
+        progress.fetched_before += before;
+        progress.filtered += filtered.iter().filter(|filtered| **filtered).count();
+        progress.queries += plan.len();
+    });
+    let mut contents: Vec<Answered<Content>> = kept
+        .into_iter()
+        .zip(filtered)
+        .map(|(kept, filtered)| match kept {
+            Some(column) => Ok(Content::Column(column)),
+            None if filtered => Ok(Content::Filtered),
+            None => Err(ClientError::Interrupted),
         })
-    });
-    Ok(fetched.collect())
+        .collect();
+    let mut page = Vec::with_capacity(PAGE);
+    let buckets = plan.iter().map(|planned| planned.bucket).collect();
+    let mut answers = Answers::begin(shared, view, buckets);
+    while let Some((at, answer)) = answers.next().await {
+        listener.note(|progress| progress.answered += 1);
+        match (answer, plan[at].slot) {
+            (Err(error), _) if error.is_stale() => return Err(error),
+            (answer, Some(slot)) => {
+                if answer.is_ok() {
+                    page.push(slot);
+                }
+                contents[slot] = answer.map(Content::Column);
+            }
+            // Whatever came for nothing is dropped.
+            (_, None) => {}
+        }
+        if page.len() == PAGE {
+            keep(shared, view, &outputs, &contents, std::mem::take(&mut page)).await?;
+        }
+    }
+    keep(shared, view, &outputs, &contents, page).await?;
+    Ok(contents)
 }
 
-/// The OPRF outputs, their proof verified.
-async fn evaluate(
-    shared: &Shared,
+/// The queries to send, and which slots are certainly absent. Without a filter
+/// that is one for each slot whose bucket isn't kept; with one, for each of them
+/// that the filter has, and further ones for random buckets: their number is a
+/// function of [their class](padded) alone. All slots are treated alike.
+fn plan(
     view: &SnapshotView,
-    questions: &Arc<Vec<Question>>,
-) -> Result<Vec<OprfOutput>, ClientError> {
-    let expected = view.manifest().oprf_epoch;
-    let mut patience = Patience::new(shared.config.busy_retries);
-    let (batch, answer) = loop {
-        let questions = Arc::clone(questions);
-        let batch = spawn_blocking(move || {
-            let inputs = questions.iter().flat_map(Question::inputs);
-            BlindedBatch::blind(inputs, &mut rand::rng())
+    outputs: &[OprfOutput],
+    kept: &[Option<Vec<u8>>],
+) -> (Vec<Planned>, Vec<bool>) {
+    let filter = view.filter();
+    let filtered: Vec<bool> = outputs
+        .iter()
+        .zip(kept)
+        .map(|(output, kept)| {
+            let absent = filter.is_some_and(|filter| !filter.may_contain(output.filter_label()));
+            kept.is_none() && absent
+        })
+        .collect();
+    let mut plan: Vec<Planned> = outputs
+        .iter()
+        .enumerate()
+        .filter(|(slot, _)| kept[*slot].is_none() && !filtered[*slot])
+        .map(|(slot, output)| Planned {
+            bucket: view.bucket_of(&output.locator()),
+            slot: Some(slot),
+        })
+        .collect();
+    if filter.is_some() {
+        let rng = &mut rand::rng();
+        let columns = view.manifest().pir.columns;
+        plan.resize_with(padded(plan.len()), || Planned {
+            bucket: BucketIndex::new(rng.random_range(0..columns)),
+            slot: None,
         });
-        let batch = batch.await.map_err(|_| ClientError::Interrupted)??;
-        let request = OprfRequest {
-            epoch: expected,
-            elements: batch.elements().to_vec(),
-        };
-        let exchange = Exchange {
-            step: "OPRF",
-            path: wire::OPRF_PATH,
-            accept: media::CBOR,
-            max_bytes: OprfResponse::BYTES_MAX,
-        };
-        match shared
-            .transport
-            .post(exchange, media::CBOR, request.encode())
-            .await
-        {
-            Err(error) => patience.wait(error).await?,
-            Ok(answer) => break (batch, answer),
-        }
-    };
-    let key = view.manifest().oprf_key;
-    let outputs = spawn_blocking(move || {
-        let response = OprfResponse::decode(&answer)?;
-        if response.epoch != expected {
-            return Err(ClientError::OprfEpoch {
-                expected,
-                found: response.epoch,
-            });
-        }
-        Ok(batch.finalize(&response.evaluation, &key)?)
-    });
-    outputs.await.map_err(|_| ClientError::Interrupted)?
+        // So that those for nothing are not the last ones.
+        plan.shuffle(rng);
+    }
+    (plan, filtered)
 }
 
-pub(super) type Answered = Result<(PendingAnswer, Vec<u8>), ClientError>;
-
-/// One query for each bucket, a bounded number at a time, answers in order.
-pub(super) async fn query_all(
+async fn kept(
     shared: &Arc<Shared>,
     view: &Arc<SnapshotView>,
-    buckets: Vec<BucketIndex>,
-) -> Result<Vec<Answered>, ClientError> {
-    let count = buckets.len();
-    let queue = Arc::new(Queue {
-        buckets,
-        next: AtomicUsize::new(0),
-        stale: AtomicBool::new(false),
-    });
-    let mut workers = JoinSet::new();
-    for _ in 0..shared.config.concurrency.clamp(1, count) {
-        workers.spawn(work(
-            Arc::clone(shared),
-            Arc::clone(view),
-            Arc::clone(&queue),
-        ));
+    outputs: &Arc<Vec<OprfOutput>>,
+) -> Result<Vec<Option<Vec<u8>>>, ClientError> {
+    let Some(cache) = shared.cache().cloned() else {
+        return Ok(vec![None; outputs.len()]);
+    };
+    let (snapshot, outputs) = (view.manifest().snapshot, Arc::clone(outputs));
+    let kept = spawn_blocking(move || cache.buckets(&snapshot, outputs.iter()));
+    Ok(kept.await.map_err(|_| ClientError::Interrupted)??)
+}
+
+/// Keeps what came for some slots.
+async fn keep(
+    shared: &Arc<Shared>,
+    view: &Arc<SnapshotView>,
+    outputs: &Arc<Vec<OprfOutput>>,
+    contents: &[Answered<Content>],
+    slots: Vec<usize>,
+) -> Result<(), ClientError> {
+    let Some(cache) = shared.cache().cloned() else {
+        return Ok(());
+    };
+    let column = |slot: usize| match &contents[slot] {
+        Ok(Content::Column(column)) => Some((slot, column.clone())),
+        _ => None,
+    };
+    let page: Vec<(usize, Vec<u8>)> = slots.into_iter().filter_map(column).collect();
+    if page.is_empty() {
+        return Ok(());
     }
-    let mut answers: Vec<Answered> = (0..count).map(|_| Err(ClientError::Interrupted)).collect();
-    while let Some(finished) = workers.join_next().await {
-        for (at, answer) in finished.map_err(|_| ClientError::Interrupted)? {
-            match answer {
-                Err(error) if error.is_stale() => return Err(error),
-                answer => answers[at] = answer,
-            }
+    let (snapshot, outputs) = (view.manifest().snapshot, Arc::clone(outputs));
+    let kept = spawn_blocking(move || {
+        let rows = page
+            .iter()
+            .map(|(slot, column)| (&outputs[*slot], column.as_slice()));
+        cache.keep_buckets(&snapshot, rows)
+    });
+    Ok(kept.await.map_err(|_| ClientError::Interrupted)??)
+}
+
+/// Answers as they come, from a bounded number of workers. Dropped, it stops
+/// them.
+pub(super) struct Answers {
+    received: mpsc::UnboundedReceiver<(usize, Answered<Vec<u8>>)>,
+    _workers: JoinSet<()>,
+}
+
+impl Answers {
+    /// Begins to ask for these buckets.
+    pub(super) fn begin(
+        shared: &Arc<Shared>,
+        view: &Arc<SnapshotView>,
+        buckets: Vec<BucketIndex>,
+    ) -> Self {
+        let count = buckets.len();
+        let queue = Arc::new(Queue {
+            buckets,
+            next: AtomicUsize::new(0),
+            stale: AtomicBool::new(false),
+        });
+        let (answers, received) = mpsc::unbounded_channel();
+        let mut workers = JoinSet::new();
+        for _ in 0..shared.config.concurrency.max(1).min(count) {
+            workers.spawn(work(
+                Arc::clone(shared),
+                Arc::clone(view),
+                Arc::clone(&queue),
+                answers.clone(),
+            ));
+        }
+        Self {
+            received,
+            _workers: workers,
         }
     }
-    Ok(answers)
+
+    /// The next answer and which bucket it is for, decrypted; `None` after the
+    /// last.
+    pub(super) async fn next(&mut self) -> Option<(usize, Answered<Vec<u8>>)> {
+        self.received.recv().await
+    }
 }
 
 /// The buckets that workers still have to ask for.
@@ -144,8 +232,8 @@ async fn work(
     shared: Arc<Shared>,
     view: Arc<SnapshotView>,
     queue: Arc<Queue>,
-) -> Vec<(usize, Answered)> {
-    let mut answers = Vec::new();
+    answers: mpsc::UnboundedSender<(usize, Answered<Vec<u8>>)>,
+) {
     while !queue.stale.load(Ordering::Relaxed) {
         let at = queue.next.fetch_add(1, Ordering::Relaxed);
         let Some(bucket) = queue.buckets.get(at) else {
@@ -155,13 +243,18 @@ async fn work(
         if answer.as_ref().is_err_and(ClientError::is_stale) {
             queue.stale.store(true, Ordering::Relaxed);
         }
-        answers.push((at, answer));
+        // Whoever doesn't wait any more doesn't hear it.
+        let _ = answers.send((at, answer));
     }
-    answers
 }
 
 /// One query, made anew with a fresh secret each time that the server is busy.
-async fn query(shared: &Shared, view: &Arc<SnapshotView>, bucket: BucketIndex) -> Answered {
+/// To decrypt an answer takes the same for all.
+async fn query(
+    shared: &Shared,
+    view: &Arc<SnapshotView>,
+    bucket: BucketIndex,
+) -> Answered<Vec<u8>> {
     let mut patience = Patience::new(shared.config.busy_retries);
     loop {
         let preparing = Arc::clone(view);
@@ -184,7 +277,11 @@ async fn query(shared: &Shared, view: &Arc<SnapshotView>, bucket: BucketIndex) -
             .await
         {
             Err(error) => patience.wait(error).await?,
-            Ok(answer) => return Ok((pending, answer)),
+            Ok(answer) => {
+                let decrypting = Arc::clone(view);
+                let column = spawn_blocking(move || decrypting.decrypt(pending, &answer));
+                return column.await.map_err(|_| ClientError::Interrupted)?;
+            }
         }
     }
 }

@@ -1,4 +1,6 @@
 mod audiences;
+mod cached;
+mod filter;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use protocol::lookup::Unverifiable;
 use protocol::manifest::ManifestError;
 use protocol::oprf::{OprfError, OprfKey};
 use protocol::problem::{Problem, ProblemType};
+use protocol::wire::OprfRequest;
 
 use super::*;
 use crate::fixture::serving::{Provider, Seen};
@@ -33,6 +36,14 @@ fn msp(lookup: &Lookup) -> &str {
 fn queries(seen: &[Seen]) -> Vec<&Seen> {
     seen.iter()
         .filter(|seen| seen.route.ends_with("/query"))
+        .collect()
+}
+
+/// Number of elements of each OPRF request.
+fn elements(seen: &[Seen]) -> Vec<usize> {
+    let requests = seen.iter().filter(|seen| seen.route.ends_with("/oprf"));
+    requests
+        .map(|seen| OprfRequest::decode(&seen.body).unwrap().elements.len())
         .collect()
 }
 
@@ -173,10 +184,9 @@ async fn a_query_that_is_sent_again_is_a_fresh_one() {
         .unwrap()
         .extend([busy.clone(), busy]);
     let buckets = vec![protocol::placement::BucketIndex::new(7)];
-    let answers = fetch::query_all(&client.shared, &view, buckets)
-        .await
-        .unwrap();
-    assert!(answers[0].is_ok());
+    let mut answers = fetch::Answers::begin(&client.shared, &view, buckets);
+    assert!(matches!(answers.next().await, Some((0, Ok(_)))));
+    assert!(answers.next().await.is_none());
     let seen = provider.take_seen();
     assert_eq!((seen.len(), distinct(&queries(&seen))), (3, 3));
 }
@@ -221,7 +231,8 @@ async fn a_replaced_snapshot_is_followed_with_fresh_secrets() {
             .collect::<Vec<_>>()
     };
     assert_eq!((of("/manifest").len(), of("/hint").len()), (1, 1));
-    assert_eq!((of("/oprf").len(), distinct(&of("/oprf"))), (2, 2));
+    // What was paid for is not asked for again.
+    assert_eq!(of("/oprf").len(), 1);
     let queries = of("/query");
     assert_eq!(distinct(&queries), queries.len());
     assert_eq!(client.manifest_pin().sequence, 2);

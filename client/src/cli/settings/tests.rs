@@ -1,4 +1,4 @@
-use protocol::cose::SigningKey;
+use protocol::cose::{SigningKey, VerifyingKey};
 
 use super::*;
 

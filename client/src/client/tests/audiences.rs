@@ -5,16 +5,18 @@ use protocol::audience::{
     seal_record,
 };
 use protocol::bundle::Bundle;
+use protocol::lookup::Lookup;
 use protocol::mapping::{Readers, SignedMapping};
 use protocol::oprf::OprfOutput;
 
 use super::*;
 use crate::fixture::{holder, oprf_key};
+use crate::found::AudienceFound;
 use crate::keyring::{Keyring, Membership};
 use crate::slots::SlotCount;
 
 /// The audience that the recipients of these tests publish for.
-const FRIENDS: u8 = 1;
+pub(super) const FRIENDS: u8 = 1;
 /// Another that has records, which are not what they should be.
 const BROKEN: u8 = 2;
 
@@ -68,7 +70,7 @@ fn forged(name: &str, fill: u8, content: &[u8]) -> Vec<u8> {
 
 /// Public records of `listed` and `opted.out`; for friends, records of `listed`
 /// and `hidden`; and for another audience, what nobody may believe.
-fn snapshot() -> Arc<Snapshot> {
+pub(super) fn snapshot() -> Arc<Snapshot> {
     let public = |name, msps: &[&str]| {
         let (csi, content) = bundle(name, msps);
         (oprf_key().evaluate(&csi).unwrap(), content)
@@ -105,7 +107,7 @@ fn snapshot() -> Arc<Snapshot> {
     Arc::new(Snapshot::build_at(&records, &damaged, None))
 }
 
-fn keyring(memberships: &[(&str, u8, Option<&str>)]) -> Keyring {
+pub(super) fn keyring(memberships: &[(&str, u8, Option<&str>)]) -> Keyring {
     let mut keyring = Keyring::default();
     for (text, fill, bound) in memberships {
         let membership = Membership {
@@ -124,7 +126,7 @@ async fn client(provider: &Provider, keyring: Keyring) -> Client {
 }
 
 /// Labels with the MSP that each audience is told of.
-fn told(found: &Found) -> Vec<(&str, &str)> {
+pub(super) fn told(found: &Found) -> Vec<(&str, &str)> {
     let audiences = found.audiences.iter();
     audiences
         .map(|audience| (audience.label.as_str(), msp(&audience.lookup)))
