@@ -17,9 +17,9 @@ const IDENTIFIERS: usize = 1000;
 /// Much longer than any call takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Most queries under way at a time, and answered buckets that are not in the
-/// file yet.
-const UNDER_WAY: u64 = 16 + 32 + 16;
+/// Most answers that are not in the file yet: a page that is being written, one
+/// that waits, one a worker that waits to hand it over, and one on its way to it.
+const UNDER_WAY: u64 = 32 + 32 + 16 + 16;
 
 /// The files of a sender, and what it asks for.
 struct Sender {

@@ -19,7 +19,8 @@ use crate::patience::Patience;
 use crate::snapshot::SnapshotView;
 use crate::transport::Exchange;
 
-/// Buckets that are kept in one transaction.
+/// Answers between two transactions in which buckets are kept. Those for nothing
+/// count: when the next queries are sent must not depend on how many these are.
 const PAGE: usize = 32;
 
 /// What came back for one slot, not looked at yet.
@@ -71,7 +72,7 @@ pub(super) async fn fetch(
             None => Err(ClientError::Interrupted),
         })
         .collect();
-    let mut page = Vec::with_capacity(PAGE);
+    let (mut page, mut since) = (Vec::with_capacity(PAGE), 0);
     let buckets = plan.iter().map(|planned| planned.bucket).collect();
     let mut answers = Answers::begin(shared, view, buckets);
     while let Some((at, answer)) = answers.next().await {
@@ -87,7 +88,9 @@ pub(super) async fn fetch(
             // Whatever came for nothing is dropped.
             (_, None) => {}
         }
-        if page.len() == PAGE {
+        since += 1;
+        if since == PAGE {
+            since = 0;
             keep(shared, view, &outputs, &contents, std::mem::take(&mut page)).await?;
         }
     }
@@ -164,9 +167,6 @@ async fn keep(
         _ => None,
     };
     let page: Vec<(usize, Vec<u8>)> = slots.into_iter().filter_map(column).collect();
-    if page.is_empty() {
-        return Ok(());
-    }
     let (snapshot, outputs) = (view.manifest().snapshot, Arc::clone(outputs));
     let kept = spawn_blocking(move || {
         let rows = page
@@ -180,7 +180,7 @@ async fn keep(
 /// Answers as they come, from a bounded number of workers. Dropped, it stops
 /// them.
 pub(super) struct Answers {
-    received: mpsc::UnboundedReceiver<(usize, Answered<Vec<u8>>)>,
+    received: mpsc::Receiver<(usize, Answered<Vec<u8>>)>,
     _workers: JoinSet<()>,
 }
 
@@ -197,7 +197,7 @@ impl Answers {
             next: AtomicUsize::new(0),
             stale: AtomicBool::new(false),
         });
-        let (answers, received) = mpsc::unbounded_channel();
+        let (answers, received) = mpsc::channel(PAGE);
         let mut workers = JoinSet::new();
         for _ in 0..shared.config.concurrency.max(1).min(count) {
             workers.spawn(work(
@@ -232,7 +232,7 @@ async fn work(
     shared: Arc<Shared>,
     view: Arc<SnapshotView>,
     queue: Arc<Queue>,
-    answers: mpsc::UnboundedSender<(usize, Answered<Vec<u8>>)>,
+    answers: mpsc::Sender<(usize, Answered<Vec<u8>>)>,
 ) {
     while !queue.stale.load(Ordering::Relaxed) {
         let at = queue.next.fetch_add(1, Ordering::Relaxed);
@@ -244,7 +244,7 @@ async fn work(
             queue.stale.store(true, Ordering::Relaxed);
         }
         // Whoever doesn't wait any more doesn't hear it.
-        let _ = answers.send((at, answer));
+        let _ = answers.send((at, answer)).await;
     }
 }
 
