@@ -91,28 +91,29 @@ async fn a_newer_snapshot_is_asked_anew_with_the_same_evaluations() {
 
 #[tokio::test]
 async fn what_was_refused_alone_is_asked_again() {
-    let provider = Provider::serve(snapshot("a.example", None)).await;
-    let cache = cache();
+    let first = snapshot("a.example", None);
+    let second = snapshot("b.example", Some(&first));
+    let provider = Provider::serve(first).await;
     let config = ClientConfig {
         busy_retries: 0,
         concurrency: 1,
-        ..provider.config().with_cache(Arc::clone(&cache))
+        ..provider.config().with_cache(cache())
     };
     let client = Client::connect(config).await.unwrap();
-    client.lookup(&csi("opted.out")).await.unwrap();
-    sent(&provider);
-    // An OPRF request that is answered, a query that is, and one that isn't.
-    client.lookup(&csi("absent")).await.unwrap();
-    sent(&provider);
+    let csis = ["listed", "absent"].map(csi);
+    client.lookup_many(&csis).await;
+    *provider.state.snapshot.lock().unwrap() = second;
     let busy = Problem::new(ProblemType::Overloaded).with_retry_after(0);
-    let known = client.lookup_many(&["listed", "other"].map(csi)).await;
-    assert!(known.iter().all(Result::is_ok));
     provider.state.faults.lock().unwrap().push_back(busy);
-    let found = client.lookup(&csi("third")).await;
-    assert!(matches!(found, Err(ClientError::Problem { .. })));
+    let found = client.lookup_many(&csis).await;
+    let Err(ClientError::Problem { step: "query", .. }) = &found[0] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*found[1].as_ref().unwrap(), Lookup::NoMapping);
     sent(&provider);
-    client.lookup_many(&["listed", "third"].map(csi)).await;
-    assert_eq!(sent(&provider), (vec![1], 1));
+    let found = client.lookup_many(&csis).await;
+    assert_eq!(msp(found[0].as_ref().unwrap()), "b.example");
+    assert_eq!(sent(&provider), (vec![], 1));
 }
 
 #[tokio::test]
