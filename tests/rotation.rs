@@ -64,7 +64,8 @@ async fn some_lookups(done: &[Arc<AtomicU64>]) {
 
 async fn rotate(provider: &Provider, retire: bool) -> Result<()> {
     let snapshot = provider.snapshot();
-    let keys = provider.directory.data().oprf_key_dir()?;
+    let data = provider.directory.data();
+    let keys = data.oprf_key_dir(&data.config()?)?;
     spawn_blocking(move || keys.rotate(Some(snapshot.manifest()), UnixTime::now(), retire))
         .await??;
     Ok(())

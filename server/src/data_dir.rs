@@ -39,6 +39,9 @@ use crate::store::postgres::PostgresStore;
 use crate::store::{Store, StoreError, StoreKeys};
 use crate::tls::{self, TlsError};
 
+/// The configuration, in the data directory.
+pub(crate) const CONFIG_FILE: &str = "config.toml";
+
 const EMPTY_TRUST: &str = "\
 # CSIPs (telecom and e-mail providers) and what each may speak for. An import
 # refuses whatever nobody listed here has signed. One entry a key:
@@ -160,9 +163,9 @@ impl DataDir {
     ) -> Result<Self, DataDirError> {
         let directory = Self {
             root: root.to_owned(),
-            passphrases,
+            passphrases: passphrases.of_data(root),
         };
-        if directory.path("config.toml").exists() {
+        if directory.path(CONFIG_FILE).exists() {
             return Err(DataDirError::Initialised {
                 path: root.to_owned(),
             });
@@ -241,7 +244,7 @@ impl DataDir {
         let listen = listen.unwrap_or_else(|| Config::default().listen);
         let config = config::shipped_listening_on(listen);
         Ok(durable::create(
-            &self.path("config.toml"),
+            &self.path(CONFIG_FILE),
             PUBLIC,
             config.as_bytes(),
         )?)
@@ -262,9 +265,9 @@ impl DataDir {
     pub fn open_under(root: &Path, passphrases: PassphraseSource) -> Result<Self, DataDirError> {
         let directory = Self {
             root: root.to_owned(),
-            passphrases,
+            passphrases: passphrases.of_data(root),
         };
-        if directory.path("config.toml").is_file() {
+        if directory.path(CONFIG_FILE).is_file() {
             Ok(directory)
         } else {
             Err(DataDirError::NotInitialised {
@@ -315,7 +318,7 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Config`].
     pub fn config(&self) -> Result<Config, DataDirError> {
-        Ok(Config::read(&self.path("config.toml"))?)
+        Ok(Config::read(&self.path(CONFIG_FILE))?)
     }
 
     /// The key that signs manifests.
@@ -324,7 +327,7 @@ impl DataDir {
     /// [`DataDirError::Key`].
     pub fn provider_key(&self) -> Result<SigningKey, DataDirError> {
         let path = self.path("keys/dp.key");
-        let seed = keys::read(&path, KeyKind::Provider, &self.passphrases()?)?;
+        let seed = keys::read(&path, KeyKind::Provider, &self.passphrases)?;
         Ok(SigningKey::from_seed(&seed))
     }
 
@@ -341,25 +344,25 @@ impl DataDir {
     /// The files of the OPRF's keys.
     ///
     /// # Errors
-    /// [`DataDirError::Config`], [`DataDirError::OprfKeys`].
-    pub fn oprf_key_dir(&self) -> Result<OprfKeyDir, DataDirError> {
-        let second = self.config()?.oprf.second_shares(&self.root);
+    /// [`DataDirError::OprfKeys`].
+    pub fn oprf_key_dir(&self, config: &Config) -> Result<OprfKeyDir, DataDirError> {
+        let second = config.oprf.second_shares(&self.root);
         let keys = self.keys_path();
-        Ok(OprfKeyDir::open(&keys, second, self.passphrases()?)?)
+        Ok(OprfKeyDir::open(&keys, second, self.passphrases.clone())?)
     }
 
     /// The keys that evaluate the OPRF.
     ///
     /// # Errors
-    /// As [`DataDir::oprf_key_dir`].
+    /// [`DataDirError::Config`], [`DataDirError::OprfKeys`].
     pub fn oprf_keys(&self) -> Result<OprfKeyRing, DataDirError> {
-        Ok(self.oprf_key_dir()?.load()?)
+        Ok(self.oprf_key_dir(&self.config()?)?.load()?)
     }
 
     /// The newest of them, which snapshots are built under.
     ///
     /// # Errors
-    /// As [`DataDir::oprf_key_dir`].
+    /// As [`DataDir::oprf_keys`].
     pub fn oprf_key(&self) -> Result<EpochKey, DataDirError> {
         Ok(self.oprf_keys()?.newest().clone())
     }
@@ -370,12 +373,8 @@ impl DataDir {
     }
 
     /// Where the passphrase of encrypted keys comes from.
-    ///
-    /// # Errors
-    /// [`DataDirError::Config`].
-    pub fn passphrases(&self) -> Result<PassphraseSource, DataDirError> {
-        let configured = self.config()?.keys.passphrase_file(&self.root);
-        Ok(self.passphrases.clone().or(configured))
+    pub fn passphrases(&self) -> &PassphraseSource {
+        &self.passphrases
     }
 
     /// The trust list.
@@ -428,7 +427,7 @@ impl DataDir {
     /// [`DataDirError::Key`].
     pub fn store_keys(&self) -> Result<StoreKeys, DataDirError> {
         let path = self.path("keys/store.key");
-        let key = keys::read(&path, KeyKind::Store, &self.passphrases()?)?;
+        let key = keys::read(&path, KeyKind::Store, &self.passphrases)?;
         Ok(StoreKeys::derive(&key))
     }
 

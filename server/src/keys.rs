@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use passphrase::{KEY_PASSPHRASE, PassphraseSource};
 
+use crate::config::ConfigError;
 use crate::durable::{self, FileError, PRIVATE};
 
 /// Bytes of most keys.
@@ -76,6 +77,9 @@ pub enum KeyError {
     /// The file can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The configuration, which may name the passphrase's file.
+    #[error(transparent)]
+    Config(Box<ConfigError>),
     /// Others than the owner may read the file.
     #[error("{path} may be read by others (mode {mode:o}): run `chmod 600 {path}`", path = .path.display())]
     Exposed {
@@ -130,6 +134,12 @@ pub enum KeyError {
         /// Its length in characters.
         found: usize,
     },
+}
+
+impl From<ConfigError> for KeyError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
+    }
 }
 
 /// Writes a key file, which must not be there yet, encrypted if there is a

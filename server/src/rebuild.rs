@@ -82,7 +82,7 @@ impl Rebuilder {
     /// [`RebuildError`].
     pub fn run(&self, when: When) -> Result<Rebuilt, RebuildError> {
         let now = UnixTime::now();
-        let keys = self.data.oprf_key_dir()?;
+        let keys = self.data.oprf_key_dir(&self.config)?;
         let due = when == When::Now || self.is_due(&keys, now)?;
         if !due && self.is_settled(&keys, now)? {
             return Ok(Rebuilt::UpToDate);

@@ -216,7 +216,8 @@ fn rotation(records: usize) -> Result<Rotation> {
     };
     let first = data.oprf_key()?;
     let (first_build, same_key) = (build(&first)?, build(&first)?);
-    data.oprf_key_dir()?.rotate(None, now, false)?;
+    data.oprf_key_dir(&data.config()?)?
+        .rotate(None, now, false)?;
     let next = data.oprf_key()?;
     let next_key = build(&next)?;
     Ok(Rotation {

@@ -45,7 +45,7 @@ pub(super) fn run(data: &DataDir, command: &KeysCommand) -> anyhow::Result<Outco
         }
         KeysCommand::Encrypt(files) => {
             let _lock = data.lock()?;
-            let passphrase = data.passphrases()?.require()?;
+            let passphrase = data.passphrases().require()?;
             for path in files.or(all) {
                 if keys::encrypt(&path, &passphrase)? {
                     println!("encrypted {}", path.display());
@@ -54,7 +54,7 @@ pub(super) fn run(data: &DataDir, command: &KeysCommand) -> anyhow::Result<Outco
         }
         KeysCommand::Decrypt(files) => {
             let _lock = data.lock()?;
-            let passphrase = data.passphrases()?.require()?;
+            let passphrase = data.passphrases().require()?;
             for path in files.or(all) {
                 if keys::decrypt(&path, &passphrase)? {
                     println!("decrypted {}", path.display());

@@ -57,7 +57,7 @@ fn show(data: &DataDir) -> anyhow::Result<()> {
     let published = published
         .as_ref()
         .map(|signed| signed.unverified().oprf_epoch);
-    let status = data.oprf_key_dir()?.status()?;
+    let status = data.oprf_key_dir(&data.config()?)?.status()?;
     let newest = status.last().map(|status| status.epoch);
     println!(
         "{:>5}  {:<64}  {:<18}  {:<20}  use",
@@ -99,7 +99,7 @@ fn show(data: &DataDir) -> anyhow::Result<()> {
 fn rotate(data: &DataDir, retire: bool) -> anyhow::Result<()> {
     let _lock = data.lock()?;
     let published = published(data)?;
-    let epoch = data.oprf_key_dir()?.rotate(
+    let epoch = data.oprf_key_dir(&data.config()?)?.rotate(
         published.as_ref().map(SignedManifest::unverified),
         UnixTime::now(),
         retire,
@@ -114,7 +114,7 @@ fn split(data: &DataDir, second: Option<PathBuf>) -> anyhow::Result<()> {
     let second = second.or_else(|| configured.clone()).context(
         "where to? name a directory by --second, or by oprf.second_shares in config.toml",
     )?;
-    for epoch in data.oprf_key_dir()?.split(&second)? {
+    for epoch in data.oprf_key_dir(&data.config()?)?.split(&second)? {
         println!("split the key of epoch {epoch}");
     }
     let canonical = std::fs::canonicalize(&second).map_err(FileError::new("read", &second))?;

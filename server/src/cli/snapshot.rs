@@ -53,7 +53,7 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
     let _lock = data.lock()?;
     let config = data.config()?;
     let lifetime_secs = config.snapshot.lifetime_hours * 3600;
-    let (keys, now) = (data.oprf_key_dir()?, UnixTime::now());
+    let (keys, now) = (data.oprf_key_dir(&config)?, UnixTime::now());
     let (ring, provider) = (keys.load()?, data.provider_key()?);
     let published = || build::published_manifest(&data.snapshots(), &provider.verifying_key());
     let before = published()?;

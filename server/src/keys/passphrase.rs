@@ -7,6 +7,8 @@ use protocol::passphrase::Passphrase;
 use zeroize::Zeroizing;
 
 use super::KeyError;
+use crate::config::Config;
+use crate::data_dir::CONFIG_FILE;
 use crate::durable::FileError;
 
 /// The environment variable that holds the passphrase.
@@ -18,7 +20,8 @@ pub const KEY_PASSPHRASE: &str = "SOTTO_KEY_PASSPHRASE";
 #[derive(Clone, Debug, Default)]
 pub struct PassphraseSource {
     given: Option<PathBuf>,
-    configured: Option<PathBuf>,
+    /// The data directory, whose configuration is read when it is needed.
+    data: Option<PathBuf>,
     known: Arc<OnceLock<Passphrase>>,
 }
 
@@ -31,27 +34,44 @@ impl PassphraseSource {
         }
     }
 
-    /// The same, with the file that the configuration names, if it does.
+    /// The same, with the configuration of a data directory.
     #[must_use]
-    pub fn or(self, configured: Option<PathBuf>) -> Self {
-        Self { configured, ..self }
+    pub fn of_data(self, root: &Path) -> Self {
+        let data = Some(root.to_owned());
+        Self { data, ..self }
     }
 
     /// The passphrase; `None` if there is none.
     ///
     /// # Errors
-    /// [`KeyError::File`], [`KeyError::Exposed`].
+    /// [`KeyError::File`], [`KeyError::Exposed`], [`KeyError::Config`].
     pub fn find(&self) -> Result<Option<Passphrase>, KeyError> {
         if let Some(known) = self.known.get() {
             return Ok(Some(known.clone()));
         }
         let environment = || std::env::var(KEY_PASSPHRASE).ok().map(Zeroizing::new);
-        let found = match (&self.given, environment(), &self.configured) {
-            (Some(path), _, _) | (None, None, Some(path)) => Some(from_file(path)?),
-            (None, Some(text), _) => Some(Passphrase::new(&text)),
-            (None, None, None) => None,
+        let found = match (&self.given, environment()) {
+            (Some(path), _) => Some(from_file(path)?),
+            (None, Some(text)) => Some(Passphrase::new(&text)),
+            (None, None) => match self.configured()? {
+                Some(path) => Some(from_file(&path)?),
+                None => None,
+            },
         };
         Ok(found.map(|found| self.known.get_or_init(|| found).clone()))
+    }
+
+    /// The file that the configuration names, if it does.
+    fn configured(&self) -> Result<Option<PathBuf>, KeyError> {
+        let Some(root) = &self.data else {
+            return Ok(None);
+        };
+        let path = root.join(CONFIG_FILE);
+        // Not while the directory is being made.
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(Config::read(&path)?.keys.passphrase_file(root))
     }
 
     /// The passphrase, to encrypt or decrypt with.

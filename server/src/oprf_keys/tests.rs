@@ -1,12 +1,16 @@
 use std::fs;
 use std::path::Path;
 
+use protocol::audit::Head;
+use protocol::bucket::FillerSeed;
+use protocol::cose::SigningKey;
+use protocol::csi::Csi;
+use protocol::manifest::{Artifact, BuildId, PirShape, SnapshotId};
+use protocol::merkle::Hash;
 use protocol::oprf::OprfShare;
 
 use super::*;
-use crate::fixture::shared;
 use crate::keys::{self, KeyKind, PassphraseSource, Protection};
-use crate::snapshot::build;
 
 const LIFETIME_SECS: u64 = 3600;
 
@@ -59,15 +63,44 @@ impl Keys {
     }
 
     fn manifest_of(&self, key: &EpochKey) -> Manifest {
-        let data = &shared().data;
-        let provider = data.provider_public_key().unwrap();
-        let signed = build::published_manifest(&data.snapshots(), &provider);
+        let artifact = Artifact {
+            digest: Hash::of(b"artifact"),
+            bytes: 1,
+        };
         Manifest {
-            oprf_epoch: key.epoch,
-            oprf_key: key.public_key(),
+            sequence: 1,
+            snapshot: SnapshotId::from_bytes([1; 32]),
+            build_id: BuildId([2; 16]),
             published_at: self.now,
             expires_at: self.after(LIFETIME_SECS),
-            ..signed.unwrap().unwrap().unverified().clone()
+            pir: PirShape {
+                parameter_set: "test".to_owned(),
+                columns: 2048,
+                bucket_bytes: 2048,
+                query_bits: 56,
+                mask_bits: 28,
+                body_bits: 20,
+                failure_log2: -45,
+            },
+            crs_epoch: 1,
+            dp_key: SigningKey::from_seed(&[3; 32]).verifying_key(),
+            oprf_key: key.public_key(),
+            oprf_epoch: key.epoch,
+            records: 0,
+            groups: 0,
+            filler_seed: FillerSeed([4; 32]),
+            merkle_root: Hash::of(b"root"),
+            database: artifact,
+            hint: artifact,
+            trust_list: Hash::of(b"trust list"),
+            audit: Head {
+                entries: 0,
+                hash: Hash::of(b"audit"),
+            },
+            blocked: 0,
+            previous: None,
+            token_keys: None,
+            filter: None,
         }
     }
 
@@ -330,7 +363,7 @@ fn assert_lone_share_is_another_key(path: &Path, whole: &EpochKey) {
     );
     let alone = OprfKey::from_bytes(bytes[..32].try_into().unwrap()).unwrap();
     assert_ne!(alone.public_key(), whole.public_key());
-    let csi = &shared().records[0].csi;
+    let csi = &Csi::parse("user@example.org").unwrap();
     assert_ne!(
         alone.evaluate(csi).unwrap().as_bytes(),
         whole.key.evaluate(csi).unwrap().as_bytes()
@@ -387,8 +420,8 @@ fn new_keys_are_kept_as_the_newest_is() {
     // A passphrase alone changes nothing.
     let first = keys.manifest();
     dir.rotate(Some(&first), keys.now, false).unwrap();
-    let form = |at: usize| dir.status().unwrap()[at].form;
-    assert_eq!(form(1), Form::Whole(Protection::Plain));
+    let protection = |file: &str| keys::protection(&keys.path(file)).unwrap();
+    assert_eq!(protection("keys/oprf/2.key"), Protection::Plain);
     let settle = |before: &Manifest| {
         let ring = dir.load().unwrap();
         let published = keys.manifest_of(ring.newest());
@@ -401,8 +434,8 @@ fn new_keys_are_kept_as_the_newest_is() {
     for path in keys::files(&keys.path("keys")).unwrap() {
         keys::encrypt(&path, &source.require().unwrap()).unwrap();
     }
-    let third = dir.rotate(Some(&second), keys.now, true).unwrap();
-    assert_eq!((third, form(1)), (3, Form::Whole(Protection::Encrypted)));
+    assert_eq!(dir.rotate(Some(&second), keys.now, true).unwrap(), 3);
+    assert_eq!(protection("keys/oprf/3.key"), Protection::Encrypted);
     assert!(matches!(
         keys.dir().load(),
         Err(OprfKeysError::Key(KeyError::Locked { .. }))
@@ -410,12 +443,13 @@ fn new_keys_are_kept_as_the_newest_is() {
     let third = settle(&second);
 
     dir.split(&keys.path("second")).unwrap();
-    assert_eq!(form(0), Form::Split(Protection::Encrypted));
-    // The share elsewhere as well.
-    let elsewhere = keys.path("second/3.share");
-    assert_eq!(keys::protection(&elsewhere).unwrap(), Protection::Encrypted);
     dir.rotate(Some(&third), keys.now, true).unwrap();
-    assert_eq!(form(1), Form::Split(Protection::Encrypted));
+    for share in ["3.share", "4.share"] {
+        for place in ["keys/oprf", "second"] {
+            let file = format!("{place}/{share}");
+            assert_eq!(protection(&file), Protection::Encrypted, "{file}");
+        }
+    }
     assert_eq!(
         keys.files("keys/oprf"),
         ["3.share", "4.share", "epochs.toml"]

@@ -21,7 +21,10 @@ fn epochs(rebuilder: &Rebuilder) -> (u64, Vec<u64>) {
 }
 
 fn rotate(provider: &Provider) {
-    let dir = provider.data.oprf_key_dir().unwrap();
+    let dir = provider
+        .data
+        .oprf_key_dir(&provider.data.config().unwrap())
+        .unwrap();
     dir.rotate(None, UnixTime::now(), false).unwrap();
 }
 
@@ -43,7 +46,12 @@ fn a_new_key_is_due_and_the_old_one_evaluates_until_its_manifests_expire() {
     ));
     assert_eq!(epochs(&rebuilder), (2, vec![1, 2]));
     assert_eq!(rebuilder.run(When::Due).unwrap(), Rebuilt::UpToDate);
-    let status = provider.data.oprf_key_dir().unwrap().status().unwrap();
+    let status = provider
+        .data
+        .oprf_key_dir(&provider.data.config().unwrap())
+        .unwrap()
+        .status()
+        .unwrap();
     assert_eq!(status[0].retires, Some(expires));
 
     // A server that starts now does the same.
@@ -110,7 +118,12 @@ fn a_server_starts_wherever_a_rotation_was_interrupted() {
     assert_eq!(epochs(&rebuilder), (2, vec![1, 2]));
     assert_eq!(rebuilder.run(When::Due).unwrap(), Rebuilt::UpToDate);
     assert_eq!(epochs(&rebuilder), (2, vec![1, 2]));
-    let status = provider.data.oprf_key_dir().unwrap().status().unwrap();
+    let status = provider
+        .data
+        .oprf_key_dir(&provider.data.config().unwrap())
+        .unwrap()
+        .status()
+        .unwrap();
     assert!(status[0].retires.is_some());
 }
 
@@ -191,7 +204,7 @@ fn second_shares_can_be_taken_away_while_a_server_runs() {
     .unwrap();
     provider
         .data
-        .oprf_key_dir()
+        .oprf_key_dir(&provider.data.config().unwrap())
         .unwrap()
         .split(&second)
         .unwrap();

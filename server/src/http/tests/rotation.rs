@@ -77,7 +77,11 @@ impl Service {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_keys_evaluate_until_the_former_one_retires() {
     let service = Service::start();
-    let keys = service.provider.data.oprf_key_dir().unwrap();
+    let keys = service
+        .provider
+        .data
+        .oprf_key_dir(&service.provider.data.config().unwrap())
+        .unwrap();
     let csis: Vec<Csi> = service.provider.records[..2]
         .iter()
         .map(|record| record.csi.clone())
@@ -98,6 +102,19 @@ async fn both_keys_evaluate_until_the_former_one_retires() {
     for at in 0..csis.len() {
         assert_eq!(still[at].as_bytes(), before[at].as_bytes());
         assert_ne!(after[at].as_bytes(), before[at].as_bytes());
+    }
+    // The largest batch, on the threads for those.
+    let many: Vec<Csi> = (0..protocol::oprf::BATCH_MAX)
+        .map(|n| Csi::parse(&format!("user{n}@example.org")).unwrap())
+        .collect();
+    for manifest in [&first, &second] {
+        let outputs = service.evaluate(manifest, &many).await;
+        let ring = service.state.oprf_keys();
+        let key = ring.live(manifest.oprf_epoch, UnixTime::now()).unwrap();
+        for at in [0, 500, 1023] {
+            let direct = key.evaluate(&many[at]).unwrap();
+            assert_eq!(outputs[at].as_bytes(), direct.as_bytes());
+        }
     }
     // Neither passes for the other.
     let batch = BlindedBatch::blind(&csis, &mut rand::rng()).unwrap();
@@ -125,28 +142,5 @@ async fn both_keys_evaluate_until_the_former_one_retires() {
         };
         let refusal = service.refusal(&manifest).await;
         assert_eq!(refusal, ProblemType::OprfEpochUnknown, "{epoch}");
-    }
-}
-
-/// The largest batch, on the threads for them, under both keys.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_largest_batches_are_evaluated_under_both_keys() {
-    let service = Service::start();
-    let first = service.manifest().await;
-    let keys = service.provider.data.oprf_key_dir().unwrap();
-    keys.rotate(Some(&first), UnixTime::now(), false).unwrap();
-    service.rebuilder.run(When::Now).unwrap();
-    let second = service.manifest().await;
-    let csis: Vec<Csi> = (0..protocol::oprf::BATCH_MAX)
-        .map(|n| Csi::parse(&format!("user{n}@example.org")).unwrap())
-        .collect();
-    for manifest in [&first, &second] {
-        let outputs = service.evaluate(manifest, &csis).await;
-        let ring = service.state.oprf_keys();
-        let key = ring.live(manifest.oprf_epoch, UnixTime::now()).unwrap();
-        for at in [0, 500, 1023] {
-            let direct = key.evaluate(&csis[at]).unwrap();
-            assert_eq!(outputs[at].as_bytes(), direct.as_bytes());
-        }
     }
 }
