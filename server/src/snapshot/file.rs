@@ -401,8 +401,10 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_found() {
-        for bytes in [sample(), sample_with(0)] {
-            for at in 0..bytes.len() {
+        let whole = sample();
+        // Without a filter another header; the sections are read alike.
+        for (length, bytes) in [(whole.len(), whole), (HEADER_BYTES, sample_with(0))] {
+            for at in 0..length {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 1 << (at % 8);
                 assert!(read(&damaged).is_err(), "byte {at}");

@@ -178,6 +178,10 @@ fn damaged_truncated_and_foreign_files_are_refused_with_their_name() {
     let sections = file::read(&good).unwrap();
     for section in Section::ALL {
         let range = sections.range(section);
+        if range.is_empty() {
+            assert_eq!(section, Section::Filter);
+            continue;
+        }
         for at in [range.start, (range.start + range.end) / 2, range.end - 1] {
             let mut damaged = good.clone();
             damaged[at] ^= 0x10;

@@ -94,15 +94,16 @@ async fn what_was_refused_alone_is_asked_again() {
     let first = snapshot("a.example", None);
     let second = snapshot("b.example", Some(&first));
     let provider = Provider::serve(first).await;
+    let cache = cache();
+    let csis = ["listed", "absent"].map(csi);
+    client(&provider, &cache).await.lookup_many(&csis).await;
+    *provider.state.snapshot.lock().unwrap() = second;
     let config = ClientConfig {
         busy_retries: 0,
         concurrency: 1,
-        ..provider.config().with_cache(cache())
+        ..provider.config().with_cache(cache)
     };
     let client = Client::connect(config).await.unwrap();
-    let csis = ["listed", "absent"].map(csi);
-    client.lookup_many(&csis).await;
-    *provider.state.snapshot.lock().unwrap() = second;
     let busy = Problem::new(ProblemType::Overloaded).with_retry_after(0);
     provider.state.faults.lock().unwrap().push_back(busy);
     let found = client.lookup_many(&csis).await;

@@ -4,6 +4,7 @@ use protocol::audience::{AudienceHandle, AudienceSecret, Term, seal_record};
 use protocol::cose::SigningKey;
 use protocol::derivation::{FilterLabel, Salt};
 use protocol::manifest::Artifact;
+use protocol::mapping::Readers;
 
 use super::*;
 use crate::senders::SenderName;
@@ -19,7 +20,13 @@ fn put_audience(provider: &Provider) -> AudienceHandle {
         expires: provider.now.saturating_add(3600),
     };
     let key = SigningKey::from_seed(&[9; 32]);
-    let bundle = record.bundle().unwrap();
+    let handle = AudienceHandle::derive(&record.csi, &secret);
+    let public = record.bundle().unwrap();
+    let mut credential = public.credential().unverified().clone();
+    credential.holder = key.verifying_key();
+    let readers = Readers::Audience(&handle);
+    let mapping = public.mappings()[0].unverified().sign_for(&key, readers);
+    let bundle = Bundle::new(credential.issue(&key).unwrap(), vec![mapping.unwrap()]).unwrap();
     let rng = &mut rand::rng();
     let sealed = seal_record(&key, &record.csi, &secret, &bundle, term, rng).unwrap();
     let row = AudienceRow {
@@ -28,7 +35,6 @@ fn put_audience(provider: &Provider) -> AudienceHandle {
         record: sealed.as_bytes().to_vec(),
         salt: Salt::random(rng),
     };
-    let handle = AudienceHandle::derive(&record.csi, &secret);
     provider
         .store
         .update(&mut |update| update.put_audience(&handle, &row))
