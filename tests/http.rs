@@ -1,10 +1,14 @@
 //! Bad requests to the real server: each gets a problem document that says
 //! what is wrong, and the server goes on.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use client::{Client, ClientError};
+use protocol::csi::Csi;
 use protocol::problem::{Problem, ProblemType};
+use protocol::pseudonym::Pseudonym;
 use protocol::wire::{self, media};
 use reqwest::{Method, Response, StatusCode, Version};
+use server::ledger::Quota;
 use tests::{Directory, Provider};
 
 struct Http {
@@ -196,4 +200,63 @@ async fn plain_http_and_old_tls_are_refused() -> Result<()> {
     );
     assert!(old.get(&url).send().await.is_err());
     provider.stop().await
+}
+
+/// Quotas through the client: of each sender its own, kept when the server starts
+/// again, and nothing is waited for that takes an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_whose_quota_is_used_up_is_told_when_to_come_back() -> Result<()> {
+    let mut directory = Directory::build(30, 37)?;
+    directory.quotas.sender = Quota {
+        burst: 4,
+        refill_per_hour: 1,
+        per_day: 100,
+    };
+    let csis: Vec<Csi> = directory
+        .records
+        .iter()
+        .map(|record| record.csi.clone())
+        .collect();
+    let provider = directory.serve().await?;
+    let client = async |sender: Option<&str>| -> Result<Client> {
+        let mut config = provider.client_config(provider.address)?;
+        config.sender = sender.map(Pseudonym::parse).transpose()?;
+        Ok(Client::connect(config).await?)
+    };
+    let alice = client(Some("alice")).await?;
+    for found in alice.find_many(&csis[..4]).await {
+        found?;
+    }
+    let Err(error) = alice.find(&csis[0]).await else {
+        bail!("found beyond the quota");
+    };
+    assert!(
+        matches!(
+            error,
+            ClientError::QuotaUsedUp {
+                retry_after: 3000..=3600,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(" minutes, at 20"),
+        "{error}"
+    );
+    // As another connection of the same sender; but not as others.
+    let again = client(Some("alice")).await?.find(&csis[0]).await;
+    assert!(
+        matches!(again, Err(ClientError::QuotaUsedUp { .. })),
+        "{again:?}"
+    );
+    client(Some("bob")).await?.find(&csis[0]).await?;
+    let nobody = client(None).await?;
+    let too_many = nobody.find_many(&csis[..5]).await;
+    for refused in too_many {
+        let error = refused.expect_err("more than the quota ever has");
+        assert!(error.to_string().contains("at most 4 at a time"), "{error}");
+    }
+    nobody.find(&csis[0]).await?;
+    Ok(())
 }

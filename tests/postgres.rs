@@ -2,6 +2,8 @@
 
 #[path = "postgres/backup.rs"]
 mod backup;
+#[path = "postgres/ledger.rs"]
+mod ledger;
 #[path = "postgres/outage.rs"]
 mod outage;
 #[path = "postgres/relay.rs"]

@@ -191,3 +191,38 @@ impl SenderQuotaArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SenderQuotaArgs,
+    }
+
+    #[test]
+    fn what_is_named_changes_and_the_rest_stays() {
+        let mut kept = AccountQuotas::default();
+        kept.sender.burst = Some(1);
+        kept.account.per_day = Some(2);
+        let line = ["-", "msp", "--sender-burst", "3", "--account-refill", "4"];
+        let changed = Line::parse_from(line).args.change(kept);
+        assert_eq!(changed.sender.burst, Some(3));
+        assert_eq!(changed.account.refill_per_hour, Some(4));
+        assert_eq!(changed.account.per_day, Some(2));
+        assert_eq!(changed.sender.per_day, None);
+        assert!(Line::try_parse_from(["-", "msp", "--pseudonym", "a b"]).is_err());
+    }
+
+    #[test]
+    fn programs_get_numbers() {
+        let document = document(&Quotas::DEFAULT);
+        assert_eq!(document["quota"]["sender"]["burst"], 1024);
+        assert_eq!(document["enumeration"][3]["numbers"], 10_000_000_000u64);
+        assert_eq!(document["enumeration"][0]["global_days"], 4);
+    }
+}

@@ -265,8 +265,12 @@ impl std::fmt::Debug for EmbeddedLedger {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
     use crate::ledger::contract::{self, Bench};
+    use crate::ledger::{Charge, SpentToken};
 
     fn open(path: &Path) -> EmbeddedLedger {
         EmbeddedLedger::open(path, &LedgerKeys::derive(&[5; 32])).unwrap()
@@ -300,5 +304,86 @@ mod tests {
         let foreign = EmbeddedLedger::open(&path, &LedgerKeys::derive(&[6; 32]));
         assert!(matches!(foreign, Err(LedgerError::ForeignKey { .. })));
         drop(open(&path));
+    }
+
+    const WIDE: Quota = Quota {
+        burst: 1_000_000,
+        refill_per_hour: 1,
+        per_day: 1_000_000,
+    };
+    const LEDGER: &str = "SOTTO_TEST_LEDGER";
+
+    fn now() -> UnixTime {
+        UnixTime::from_secs(1_795_392_000)
+    }
+
+    /// Not a test by itself: the process that the next one kills. It spends an
+    /// element and a token at a time, and says so afterwards.
+    #[test]
+    fn spends_until_it_is_killed() {
+        let Some(path) = std::env::var_os(LEDGER) else {
+            return;
+        };
+        let ledger = open(Path::new(&path));
+        for number in 0u64.. {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&ledger.spent_tokens().unwrap().to_be_bytes());
+            let spend = Spend {
+                charges: vec![Charge {
+                    meter: MeterId([1; 32]),
+                    quota: WIDE,
+                    amount: 1,
+                    level: Level::Account,
+                }],
+                tokens: vec![SpentToken {
+                    id,
+                    expires: now().saturating_add(3600),
+                }],
+            };
+            let outcomes = ledger.spend(&[spend], now()).unwrap();
+            assert!(matches!(outcomes[..], [Outcome::Spent { .. }]));
+            println!("spent {number}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_has_spent_stays_spent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.redb");
+        let mut acknowledged = 0;
+        for round in 0..8 {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "ledger::embedded::tests::spends_until_it_is_killed",
+                ])
+                .arg("--nocapture")
+                .env(LEDGER, &path)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let said = BufReader::new(child.stdout.take().unwrap());
+            let mut of_round = 0;
+            for line in said.lines().map_while(Result::ok) {
+                if line.contains("spent ") {
+                    of_round += 1;
+                }
+                if of_round == 5 + round {
+                    // What it still says is read until the pipe is empty.
+                    child.kill().unwrap();
+                }
+            }
+            child.wait().unwrap();
+            assert!(of_round >= 5 + round, "{of_round}");
+            acknowledged += of_round;
+            let ledger = open(&path);
+            let meter = (MeterId([1; 32]), Level::Account, WIDE);
+            let left = ledger.remaining(&[meter], now()).unwrap()[0].elements();
+            let tokens = ledger.spent_tokens().unwrap();
+            assert_eq!(u64::from(WIDE.burst - left), tokens, "whole or not at all");
+            // The last one of each round may not have been told any more.
+            assert!((acknowledged..=acknowledged + round + 1).contains(&tokens));
+        }
     }
 }
