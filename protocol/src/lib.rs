@@ -34,5 +34,6 @@ pub mod record;
 pub mod removal;
 pub mod resolve;
 pub mod time;
+pub mod token;
 pub mod trust;
 pub mod wire;

@@ -6,11 +6,13 @@
 pub mod csip;
 mod holder;
 mod oprf;
+mod paid;
 
 pub use holder::{
     HOLDER_SCHEME, HolderMessageError, HolderProof, Holdings, Receipt, RemovalRequest,
 };
 pub use oprf::{OprfRequest, OprfResponse, WireError};
+pub use paid::PaidOprfRequest;
 
 use crate::manifest::SnapshotId;
 
@@ -23,6 +25,17 @@ pub const OPRF_PATH: &str = "/v1/oprf";
 /// The header that names the end sender an MSP asks for, by a
 /// [`Pseudonym`](crate::pseudonym::Pseudonym).
 pub const SENDER_HEADER: &str = "sotto-sender";
+
+/// The DP's directory of token keys (RFC 9578 §4): `GET`,
+/// [`media::TOKEN_DIRECTORY`].
+pub const TOKEN_DIRECTORY_PATH: &str = "/.well-known/private-token-issuer-directory";
+
+/// Tokens, charged to an account: `POST` of a
+/// [`TokenRequest`](crate::token::TokenRequest), [`media::TOKEN_REQUEST`] to
+/// [`media::TOKEN_RESPONSE`], or of a
+/// [`BatchTokenRequest`](crate::token::BatchTokenRequest),
+/// [`media::TOKEN_BATCH_REQUEST`] to [`media::TOKEN_BATCH_RESPONSE`].
+pub const TOKENS_PATH: &str = "/v1/tokens";
 
 /// Mappings of one recipient: `PUT` a [`Bundle`](crate::bundle::Bundle),
 /// `DELETE` with a [`RemovalRequest`], both [`media::CBOR`] to a [`Receipt`];
@@ -91,6 +104,16 @@ pub mod media {
     pub const CBOR: &str = "application/cbor";
     /// Several CBOR items, one after the other (RFC 8742 §6.1).
     pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
+    /// An issuer's directory (RFC 9578 §8.3.1).
+    pub const TOKEN_DIRECTORY: &str = "application/private-token-issuer-directory";
+    /// A request for one token (RFC 9578 §8.3.2).
+    pub const TOKEN_REQUEST: &str = "application/private-token-request";
+    /// Its answer (RFC 9578 §8.3.3).
+    pub const TOKEN_RESPONSE: &str = "application/private-token-response";
+    /// A request for several tokens (draft-ietf-privacypass-batched-tokens §5.1).
+    pub const TOKEN_BATCH_REQUEST: &str = "application/private-token-amortized-batch-request";
+    /// Its answer (draft-ietf-privacypass-batched-tokens §5.2).
+    pub const TOKEN_BATCH_RESPONSE: &str = "application/private-token-amortized-batch-response";
     /// JSON (RFC 8259 §11): receipts.
     pub const JSON: &str = "application/json";
     /// A [`Problem`](crate::problem::Problem) (RFC 9457 §6.1).

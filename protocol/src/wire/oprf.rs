@@ -13,6 +13,7 @@ use minicbor::{Decoder, Encoder};
 use crate::oprf::{
     BATCH_MAX, BlindedElement, ELEMENT_BYTES, EvaluatedElement, Evaluation, OprfError, Proof,
 };
+use crate::token::TokenError;
 
 /// A client's blinded elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,17 @@ pub enum WireError {
     /// invalid.
     #[error(transparent)]
     Oprf(#[from] OprfError),
+    /// Something in the place of a token is none.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Not one token for each element but the first.
+    #[error("{elements} evaluations cost as many tokens: the first in the header, the others in the body, not {found}")]
+    TokenCount {
+        /// Elements of the request.
+        elements: usize,
+        /// Tokens in the body.
+        found: usize,
+    },
 }
 
 const EPOCH: u8 = 0;
@@ -168,13 +180,13 @@ fn write<'a>(
 }
 
 /// A message being read field by field, in the one order that is allowed.
-struct Message<'a> {
-    decoder: Decoder<'a>,
+pub(super) struct Message<'a> {
+    pub(super) decoder: Decoder<'a>,
     length: usize,
 }
 
 impl<'a> Message<'a> {
-    fn open(bytes: &'a [u8], max: usize, fields: u64) -> Result<Self, WireError> {
+    pub(super) fn open(bytes: &'a [u8], max: usize, fields: u64) -> Result<Self, WireError> {
         if bytes.len() > max {
             return Err(WireError::TooLong {
                 max,
@@ -191,12 +203,12 @@ impl<'a> Message<'a> {
         })
     }
 
-    fn epoch(&mut self) -> Result<u64, WireError> {
+    pub(super) fn epoch(&mut self) -> Result<u64, WireError> {
         self.key(EPOCH)?;
         self.decoder.u64().map_err(structure)
     }
 
-    fn elements<T>(
+    pub(super) fn elements<T>(
         &mut self,
         decode: fn(&[u8; ELEMENT_BYTES]) -> Result<T, OprfError>,
     ) -> Result<Vec<T>, WireError> {
@@ -214,14 +226,14 @@ impl<'a> Message<'a> {
         Ok(Proof::from_bytes(self.bytes()?)?)
     }
 
-    fn close(self) -> Result<(), WireError> {
+    pub(super) fn close(self) -> Result<(), WireError> {
         match self.length - self.decoder.position() {
             0 => Ok(()),
             found => Err(WireError::TrailingBytes { found }),
         }
     }
 
-    fn key(&mut self, expected: u8) -> Result<(), WireError> {
+    pub(super) fn key(&mut self, expected: u8) -> Result<(), WireError> {
         if self.decoder.u8().map_err(structure)? != expected {
             return Err(WireError::Structure);
         }
@@ -239,7 +251,7 @@ impl<'a> Message<'a> {
 
 /// The decoder's own error holds a message only, and no position that a client
 /// could use.
-fn structure(_: minicbor::decode::Error) -> WireError {
+pub(super) fn structure(_: minicbor::decode::Error) -> WireError {
     WireError::Structure
 }
 
