@@ -50,6 +50,9 @@ pub enum ProblemType {
     UnprocessableQuery,
     /// A signed object breaks a rule.
     UnprocessableObject,
+    /// A request for tokens is malformed, or for a key that doesn't issue (RFC
+    /// 9578 §5.2).
+    UnprocessableTokenRequest,
     /// No more objects of this kind are kept for this publisher.
     PublisherFull,
     /// The quota of evaluations is used up, or never has so many; see
@@ -120,7 +123,7 @@ pub enum ProblemError {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedRequest,
         Self::Unauthorized,
         Self::Untrusted,
@@ -137,6 +140,7 @@ impl ProblemType {
         Self::UnsupportedMediaType,
         Self::UnprocessableQuery,
         Self::UnprocessableObject,
+        Self::UnprocessableTokenRequest,
         Self::PublisherFull,
         Self::QuotaExceeded,
         Self::TooManyRequests,
@@ -236,6 +240,11 @@ impl ProblemType {
             Self::UnprocessableObject => (
                 "urn:sotto:problem:unprocessable-object",
                 "A signed object breaks a rule",
+                422,
+            ),
+            Self::UnprocessableTokenRequest => (
+                "urn:sotto:problem:unprocessable-token-request",
+                "The request for tokens can't be met",
                 422,
             ),
             Self::PublisherFull => (

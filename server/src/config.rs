@@ -3,6 +3,7 @@
 mod keys;
 mod ledger;
 mod store;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub use keys::{Keys, Oprf};
 pub use ledger::Ledger;
 pub use store::{STORE_URL, Store, StoreKind};
+pub use tokens::Tokens;
 
 use crate::durable::FileError;
 use crate::quotas::Quotas;
@@ -62,6 +64,8 @@ pub struct Config {
     pub keys: Keys,
     /// The OPRF's keys.
     pub oprf: Oprf,
+    /// Tokens.
+    pub tokens: Tokens,
     /// Audience records.
     pub audience: Audience,
     /// The queue of PIR queries.
@@ -257,6 +261,7 @@ impl Config {
                 0,
                 LIFETIME_HOURS_MAX * 3600,
             ),
+            ("tokens.key_days", self.tokens.key_days.into(), 1, 365),
             (
                 "audience.per_sender",
                 self.audience.per_sender,
@@ -386,6 +391,7 @@ impl Default for Config {
             snapshot: Snapshot::default(),
             keys: Keys::default(),
             oprf: Oprf::default(),
+            tokens: Tokens::default(),
             audience: Audience::default(),
             queries: Queries::default(),
             timeouts: Timeouts::default(),

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `config.toml` | what the operator decides |
 //! | `keys/{dp,store}.key`, `keys/oprf/<epoch>.key` | secret keys, one file each |
+//! | `keys/tokens/*.key` | keys that issue tokens, one a period |
+//! | `tokens/<digest>.json`, `issuers.toml` | their public keys, and other issuers |
 //! | `dp.pub` | the key that clients pin |
 //! | `tls/{cert,key}.pem` | certificate and key |
 //! | `trust.toml` | CSIPs and what each may speak for |
@@ -38,6 +40,7 @@ use crate::store::journaled::Journaled;
 use crate::store::postgres::PostgresStore;
 use crate::store::{Store, StoreError, StoreKeys};
 use crate::tls::{self, TlsError};
+use crate::tokens::TokensError;
 
 /// The configuration, in the data directory.
 pub(crate) const CONFIG_FILE: &str = "config.toml";
@@ -133,6 +136,9 @@ pub enum DataDirError {
     /// Certificate and key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -289,6 +295,21 @@ impl DataDir {
     /// Where the senders are.
     pub fn senders_path(&self) -> PathBuf {
         self.path("senders.toml")
+    }
+
+    /// Where the keys that issue tokens are.
+    pub fn token_keys(&self) -> PathBuf {
+        self.path("keys/tokens")
+    }
+
+    /// Where the published directories of token keys are.
+    pub fn token_directories(&self) -> PathBuf {
+        self.path("tokens")
+    }
+
+    /// Where the other issuers of tokens are.
+    pub fn issuers_path(&self) -> PathBuf {
+        self.path("issuers.toml")
     }
 
     /// Keeps other commands from writing.

@@ -15,6 +15,7 @@ use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
 use crate::snapshot::build::{self, BuildError, BuildOptions, FilterPolicy};
 use crate::store::{Content, Marks, Row, Store};
+use crate::tokens::Tokens;
 
 const RECORDS: usize = 300;
 const SEED: u64 = 42;
@@ -102,6 +103,7 @@ impl Provider {
             oprf: &self.data.oprf_key().unwrap(),
             trust: &self.data.trust().unwrap(),
             filter,
+            token_keys: Some(Tokens::prepare(&self.data, self.now, 3600).unwrap()),
             lifetime_secs: 3600,
             now: self.now,
             progress: Progress::Silent,

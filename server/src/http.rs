@@ -11,6 +11,8 @@ mod listen;
 mod patience;
 mod publishing;
 mod quota;
+mod redeem;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
 use protocol::time::UnixTime;
@@ -44,6 +46,7 @@ use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
 use crate::snapshot::{Snapshot, SnapshotError, current};
 use crate::store::Store;
+use crate::tokens::Tokens;
 use crate::writer::Writer;
 
 /// Request bodies in memory at a time: of a quarter of a megabyte at most.
@@ -68,6 +71,7 @@ pub struct AppState {
     provider: KeyId,
     senders: ArcSwap<Senders>,
     trust: ArcSwap<TrustList>,
+    tokens: ArcSwap<Tokens>,
     store: Arc<dyn Store>,
     writer: Writer,
     ledger: Arc<dyn Ledger>,
@@ -101,6 +105,8 @@ pub struct Parts {
     pub senders: Senders,
     /// Who may speak for which identifiers.
     pub trust: TrustList,
+    /// Which tokens are issued and taken.
+    pub tokens: Tokens,
     /// Where what is published is kept.
     pub store: Arc<dyn Store>,
     /// How many audience records are kept.
@@ -155,8 +161,13 @@ impl AppState {
         ledger: Arc<dyn Ledger>,
     ) -> Result<Arc<Self>, StartError> {
         let provider = data.provider_public_key()?;
+        let snapshot = published(data, config)?;
+        let digest = snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.manifest().token_keys);
         Self::start(Parts {
-            snapshot: published(data, config)?,
+            tokens: Tokens::open(data, digest.as_ref())?,
+            snapshot,
             oprf: data.oprf_keys()?,
             provider: provider.key_id(),
             senders: data.senders()?,
@@ -194,6 +205,7 @@ impl AppState {
             provider: parts.provider,
             senders: ArcSwap::from_pointee(parts.senders),
             trust: ArcSwap::from_pointee(parts.trust),
+            tokens: ArcSwap::from_pointee(parts.tokens),
             writer: Writer::start(Arc::clone(&parts.store), parts.audience, parts.clock)?,
             meter: Meter::start(Arc::clone(&parts.ledger), parts.clock)?,
             ledger: parts.ledger,
@@ -244,6 +256,16 @@ impl AppState {
         self.evaluator.replace(keys);
     }
 
+    /// Whether the keys that issue tokens end soon.
+    pub fn tokens_run_out(&self, now: UnixTime) -> bool {
+        self.tokens.load().run_out(now)
+    }
+
+    /// Issues and takes these tokens from now on.
+    pub fn replace_tokens(&self, tokens: Tokens) {
+        self.tokens.store(Arc::new(tokens));
+    }
+
     /// Who may speak for which identifiers.
     pub fn trust(&self) -> Arc<TrustList> {
         self.trust.load_full()
@@ -272,7 +294,12 @@ impl AppState {
     /// [`DataDirError`]; what was in force stays.
     pub fn reload(&self, data: &DataDir) -> Result<(), DataDirError> {
         let (trust, senders) = (data.trust()?, data.senders()?);
+        let digest = self
+            .snapshot()
+            .and_then(|snapshot| snapshot.manifest().token_keys);
+        let tokens = Tokens::open(data, digest.as_ref())?;
         self.trust.store(Arc::new(trust));
+        self.replace_tokens(tokens);
         self.senders.store(Arc::new(senders));
         Ok(())
     }
@@ -321,12 +348,18 @@ impl std::fmt::Debug for AppState {
 
 /// All routes, with access log and problem documents for every error.
 pub fn app(state: Arc<AppState>) -> Router {
+    // Who is refused there is told how to pay instead.
+    let paid = Router::new()
+        .route(wire::OPRF_PATH, post(handlers::oprf))
+        .route(wire::QUERY_ROUTE, post(handlers::query))
+        .route_layer(from_fn_with_state(Arc::clone(&state), tokens::challenge));
     Router::new()
+        .merge(paid)
         .route(wire::MANIFEST_PATH, get(handlers::manifest))
         .route(wire::HINT_ROUTE, get(handlers::hint))
         .route(wire::FILTER_ROUTE, get(handlers::filter))
-        .route(wire::OPRF_PATH, post(handlers::oprf))
-        .route(wire::QUERY_ROUTE, post(handlers::query))
+        .route(wire::TOKEN_DIRECTORY_PATH, get(tokens::directory))
+        .route(wire::TOKENS_PATH, post(tokens::issue))
         .route(
             wire::MAPPINGS_PATH,
             put(publishing::publish)

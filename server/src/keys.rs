@@ -47,6 +47,8 @@ pub enum KeyKind {
     OprfShare,
     /// Encrypts the store.
     Store,
+    /// Issues tokens: the seed of a P-384 scalar.
+    Tokens,
 }
 
 impl KeyKind {
@@ -57,6 +59,7 @@ impl KeyKind {
             Self::Oprf => "sotto-oprf-ristretto255-sha512",
             Self::OprfShare => "sotto-oprf-share-ristretto255-sha512",
             Self::Store => "sotto-store",
+            Self::Tokens => "sotto-tokens-p384-seed",
         }
     }
 }

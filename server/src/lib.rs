@@ -44,4 +44,5 @@ pub mod senders;
 pub mod snapshot;
 pub mod store;
 pub mod tls;
+pub mod tokens;
 pub mod writer;

@@ -14,12 +14,13 @@ use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
 use crate::snapshot::build::{self, BuildError, BuildOptions};
 use crate::store::StoreError;
+use crate::tokens::Tokens;
 
 /// When a snapshot is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// If anything was published or removed since, or half of the lifetime of
-    /// the served one is over.
+    /// If anything was published or removed since, half of the lifetime of the
+    /// served one is over, or keys of tokens are needed.
     Due,
     /// In any case.
     Now,
@@ -109,11 +110,13 @@ impl Rebuilder {
     }
 
     fn build(&self, oprf: &EpochKey, now: UnixTime) -> Result<Rebuilt, RebuildError> {
+        let token_keys = Tokens::prepare(&self.data, now, self.lifetime_secs())?;
         let options = BuildOptions {
             provider: &self.data.provider_key()?,
             oprf,
             trust: &self.state.trust(),
             filter: self.config.snapshot.filter_policy(),
+            token_keys: Some(token_keys),
             lifetime_secs: self.lifetime_secs(),
             now,
             progress: Progress::Silent,
@@ -127,7 +130,10 @@ impl Rebuilder {
         match http::published(&self.data, &self.config)? {
             Some(snapshot) => {
                 let id = snapshot.id();
+                let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+                self.state.replace_tokens(tokens);
                 self.state.replace_snapshot(snapshot)?;
+                Tokens::forget_directories_but(&self.data, &token_keys)?;
                 Ok(Rebuilt::Served(id))
             }
             None => Ok(Rebuilt::Empty),
@@ -188,7 +194,7 @@ impl Rebuilder {
         let newest = keys.newest_epoch()?;
         let rotated = newest.is_some_and(|newest| newest > manifest.oprf_epoch);
         let rotation = self.rotation_is_due(keys, now)?;
-        Ok(aged || manifest.audit.entries != entries || rotated || rotation)
+        Ok(aged || manifest.audit.entries != entries || rotated || rotation || self.state.tokens_run_out(now))
     }
 
     fn is_settled(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, DataDirError> {

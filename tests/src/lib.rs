@@ -30,6 +30,7 @@ use server::senders::SenderName;
 use server::snapshot::Snapshot;
 use server::snapshot::build::{self, BuildOptions};
 use server::store::{Block, Store, Update};
+use server::tokens::Tokens;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -136,13 +137,16 @@ impl Directory {
     /// # Errors
     /// What the build says.
     pub fn publish(&self) -> Result<()> {
+        let now = UnixTime::now();
+        let token_keys = Tokens::prepare(&self.data, now, 3600)?;
         let options = BuildOptions {
             provider: &self.data.provider_key()?,
             oprf: &self.data.oprf_key()?,
             trust: &self.data.trust()?,
             filter: self.data.config()?.snapshot.filter_policy(),
+            token_keys: Some(token_keys),
             lifetime_secs: 3600,
-            now: UnixTime::now(),
+            now,
             progress: Progress::Silent,
             memory: Memory::OfSystem,
         };

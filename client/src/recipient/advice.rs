@@ -72,7 +72,8 @@ fn advice(kind: ProblemType) -> &'static str {
         | ProblemType::OprfEpochUnknown
         | ProblemType::SnapshotGone
         | ProblemType::VerificationEnded
-        | ProblemType::UnprocessableQuery => {
+        | ProblemType::UnprocessableQuery
+        | ProblemType::UnprocessableTokenRequest => {
             "That is no answer to this request: check the server's address"
         }
     }

@@ -57,8 +57,8 @@ impl PendingTokens {
         let mut blinds = Vec::with_capacity(inputs.len());
         let mut elements = Vec::with_capacity(inputs.len());
         for input in &inputs {
-            let blinded = VoprfClient::blind(input.as_bytes(), &mut rng)
-                .map_err(|_| TokenError::NoOutput)?;
+            let blinded =
+                VoprfClient::blind(input.as_bytes(), &mut rng).map_err(|_| TokenError::NoOutput)?;
             blinds.push(blinded.state);
             elements.push(blinded.message.into());
         }

@@ -18,6 +18,14 @@ const KEYS_MAX: usize = 64;
 pub struct IssuerDirectory {
     /// Where requests for tokens go; relative to the directory, or a URL.
     pub issuer_request_uri: String,
+    /// The issuer's name in challenges: a member of our own, so that nobody
+    /// guesses it.
+    #[serde(
+        default,
+        rename = "sotto-issuer-name",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub issuer_name: Option<String>,
     /// The keys, the preferred one first.
     pub token_keys: Vec<DirectoryKey>,
 }
@@ -121,7 +129,8 @@ impl DirectoryKey {
     /// Whether it has begun and not ended.
     pub fn is_current(&self, now: UnixTime) -> bool {
         let now = now.as_secs();
-        self.not_before.is_none_or(|begin| begin <= now) && self.not_after.is_none_or(|end| now < end)
+        self.not_before.is_none_or(|begin| begin <= now)
+            && self.not_after.is_none_or(|end| now < end)
     }
 
     fn voprf(&self) -> Option<IssuerPublicKey> {
@@ -137,7 +146,6 @@ mod padded {
     use base64::engine::general_purpose::URL_SAFE;
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
-
 
     pub(super) fn serialize<S: Serializer>(key: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&URL_SAFE.encode(key))

@@ -9,7 +9,7 @@
 
 use super::structure::{Reader, put_length};
 use super::{
-    BlindedElement, EvaluatedElement, Proof, TokenError, TokenType, BATCH_MAX, check_batch_size,
+    BATCH_MAX, BlindedElement, EvaluatedElement, Proof, TokenError, TokenType, check_batch_size,
 };
 
 /// A request for one token (RFC 9578 §5.1).

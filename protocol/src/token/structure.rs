@@ -62,6 +62,21 @@ impl TokenInput {
         Self { token_type, bytes }
     }
 
+    /// The input with these bytes.
+    ///
+    /// # Errors
+    /// [`TokenError::Type`], [`TokenError::Structure`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+        let token_type = Reader::new(bytes).token_type()?;
+        if bytes.len() != Self::BYTES {
+            return Err(TokenError::Structure);
+        }
+        Ok(Self {
+            token_type,
+            bytes: Zeroizing::new(bytes.to_vec()),
+        })
+    }
+
     /// What is signed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -51,7 +51,11 @@ fn name(text: &str) -> ServerName {
 }
 
 fn challenge() -> TokenChallenge {
-    TokenChallenge::for_origin(TokenType::Voprf, name("dp.example"), name("dp.example:8443"))
+    TokenChallenge::for_origin(
+        TokenType::Voprf,
+        name("dp.example"),
+        name("dp.example:8443"),
+    )
 }
 
 fn tokens(key: &IssuerKey, count: usize, seed: u64) -> Vec<Token> {
@@ -101,16 +105,14 @@ fn another_key_than_the_published_one_is_found_out() {
     let published = IssuerKey::from_seed(&[1; 32]).unwrap();
     let secret = IssuerKey::from_seed(&[2; 32]).unwrap();
     let rng = &mut rng(3);
-    let pending =
-        PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
+    let pending = PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
     let response = secret.issue(&pending.request().elements, rng).unwrap();
     assert_eq!(
         pending.finalize(&response).unwrap_err(),
         TokenError::ProofVerification
     );
     // Also if one element of a batch alone is another key's.
-    let pending =
-        PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
+    let pending = PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
     let elements = pending.request().elements;
     let mut response = published.issue(&elements, rng).unwrap();
     response.elements[1] = secret.issue(&elements, rng).unwrap().elements[1].clone();
@@ -118,8 +120,7 @@ fn another_key_than_the_published_one_is_found_out() {
         pending.finalize(&response).unwrap_err(),
         TokenError::ProofVerification
     );
-    let pending =
-        PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
+    let pending = PendingTokens::blind(&challenge(), published.public_key(), 2, rng).unwrap();
     let mut response = published.issue(&pending.request().elements, rng).unwrap();
     response.elements.pop();
     assert!(matches!(
@@ -225,7 +226,14 @@ fn lengths_have_one_form_and_points_are_compressed() {
 #[test]
 fn names_are_hosts_with_ports() {
     let long = "a".repeat(253);
-    for good in ["a", "dp.example", "dp.example:8443", "127.0.0.1:1", "A-b.c", &long] {
+    for good in [
+        "a",
+        "dp.example",
+        "dp.example:8443",
+        "127.0.0.1:1",
+        "A-b.c",
+        &long,
+    ] {
         assert_eq!(name(good).as_str(), good);
     }
     let too_long = "a".repeat(254);
@@ -329,7 +337,13 @@ fn challenge_fields_are_read_as_written() {
     assert_eq!(challenges(field.as_bytes()).unwrap(), all);
     assert_eq!(challenges(b"").unwrap(), []);
     assert_eq!(challenges(b"Bearer").unwrap(), []);
-    for bad in ["=", "a=b", "PrivateToken", "PrivateToken challenge=\"AA\"", "\u{7f}"] {
+    for bad in [
+        "=",
+        "a=b",
+        "PrivateToken",
+        "PrivateToken challenge=\"AA\"",
+        "\u{7f}",
+    ] {
         assert!(challenges(bad.as_bytes()).is_err(), "{bad}");
     }
 }
@@ -344,6 +358,7 @@ fn directories_name_the_key_that_issues() {
     };
     let directory = IssuerDirectory {
         issuer_request_uri: "/v1/tokens".to_owned(),
+        issuer_name: None,
         token_keys: vec![
             entry(&keys[2], 300, 500),
             entry(&keys[1], 200, 400),
@@ -352,7 +367,9 @@ fn directories_name_the_key_that_issues() {
     };
     let json = directory.to_json();
     let text = String::from_utf8(json.clone()).unwrap();
-    assert!(text.starts_with("{\"issuer-request-uri\":\"/v1/tokens\",\"token-keys\":[{\"token-type\":1,\"token-key\":\"A"));
+    assert!(text.starts_with(
+        "{\"issuer-request-uri\":\"/v1/tokens\",\"token-keys\":[{\"token-type\":1,\"token-key\":\"A"
+    ));
     assert!(text.contains("\"not-before\":300,\"sotto-not-after\":500}"));
     let directory = IssuerDirectory::from_json(&json).unwrap();
     for (now, key) in [(100, 0), (199, 0), (200, 1), (299, 1), (300, 2), (499, 2)] {

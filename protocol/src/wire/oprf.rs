@@ -73,7 +73,9 @@ pub enum WireError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// Not one token for each element but the first.
-    #[error("{elements} evaluations cost as many tokens: the first in the header, the others in the body, not {found}")]
+    #[error(
+        "{elements} evaluations cost as many tokens: the first in the header, the others in the body, not {found}"
+    )]
     TokenCount {
         /// Elements of the request.
         elements: usize,

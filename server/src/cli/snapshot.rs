@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::snapshot::build::{self, BuildOptions};
 use crate::snapshot::inspect::Report;
 use crate::snapshot::{Snapshot, current};
+use crate::tokens::Tokens;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SnapshotCommand {
@@ -57,13 +58,15 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
     let (ring, provider) = (keys.load()?, data.provider_key()?);
     let published = || build::published_manifest(&data.snapshots(), &provider.verifying_key());
     let before = published()?;
+    let token_keys = Tokens::prepare(data, now, lifetime_secs)?;
     let options = BuildOptions {
         provider: &provider,
         oprf: ring.newest(),
         trust: &data.trust()?,
-            filter: config.snapshot.filter_policy(),
-            lifetime_secs,
-            now,
+        filter: config.snapshot.filter_policy(),
+        token_keys: Some(token_keys),
+        lifetime_secs,
+        now,
         progress: Progress::detect(),
         memory: Memory::OfSystem,
     };
@@ -72,6 +75,7 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
         let before = before.as_ref().map(SignedManifest::unverified);
         keys.settle(ring.clone(), before, after.unverified(), lifetime_secs, now)?;
     }
+    Tokens::forget_directories_but(data, &token_keys)?;
     println!("{id}");
     Ok(())
 }

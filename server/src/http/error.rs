@@ -13,6 +13,7 @@ use protocol::manifest::SnapshotId;
 use protocol::oprf::OprfError;
 use protocol::problem::{Problem, ProblemType};
 use protocol::removal::RemovalError;
+use protocol::token::TokenError;
 use protocol::wire::{HolderMessageError, WireError, media};
 
 use super::quota;
@@ -20,6 +21,7 @@ use crate::accept::Refusal;
 use crate::ledger::{Level, Remaining};
 use crate::scheduler::ScheduleError;
 use crate::store::StoreError;
+use crate::tokens::Refused;
 use crate::writer::WriteError;
 
 /// Seconds after which a store that failed may be back.
@@ -137,6 +139,15 @@ pub enum Error {
         "the store is not available: try again later; nothing that was answered before is lost"
     )]
     Store,
+    /// A request for tokens that can't be met.
+    #[error("request for tokens: {0}")]
+    TokenRequest(#[source] TokenError),
+    /// A request for tokens of a key that doesn't issue.
+    #[error("no key of that id issues now: fetch the directory")]
+    TokenKey,
+    /// A token that isn't taken.
+    #[error(transparent)]
+    Token(#[from] Refused),
     /// No snapshot is served yet.
     #[error("nothing is published yet")]
     NoSnapshot,
@@ -156,7 +167,10 @@ impl From<&Error> for Problem {
         let problem = match error {
             Error::NotFound => Self::new(ProblemType::NotFound),
             Error::MethodNotAllowed => Self::new(ProblemType::MethodNotAllowed),
-            Error::Unauthorized => Self::new(ProblemType::Unauthorized),
+            Error::Unauthorized | Error::Token(_) => Self::new(ProblemType::Unauthorized),
+            Error::TokenRequest(_) | Error::TokenKey => {
+                Self::new(ProblemType::UnprocessableTokenRequest)
+            }
             Error::MediaType { .. } => Self::new(ProblemType::UnsupportedMediaType),
             Error::BodyTooLong { .. } => Self::new(ProblemType::PayloadTooLarge),
             Error::BodyTooShort { .. } | Error::BodyBroken => {

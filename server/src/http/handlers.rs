@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::access::Noted;
 use super::auth::authenticate;
 use super::body::{self, Length};
-use super::{AppState, Error, quota};
+use super::{AppState, Error, quota, redeem};
 use crate::scheduler::{Account, Requester};
 use crate::snapshot::Snapshot;
 
@@ -22,7 +22,7 @@ pub(super) type Shared = State<Arc<AppState>>;
 pub(super) type Notes = Extension<Arc<Noted>>;
 
 /// A manifest changes in place: ask again each time.
-const REVALIDATE: &str = "no-cache";
+pub(super) const REVALIDATE: &str = "no-cache";
 
 /// A hint never changes: its path names the snapshot.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -84,6 +84,9 @@ pub(super) async fn oprf(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
+    if let Some(token) = redeem::offered(&parts)? {
+        return redeem::oprf(state, &noted, &parts, body, token).await;
+    }
     let caller = authenticate(&state, &parts, &noted)?;
     let length = Length::AtMost(OprfRequest::BYTES_MAX);
     let bytes = {
@@ -111,7 +114,7 @@ pub(super) async fn oprf(
 }
 
 /// Does work on a thread for that, one piece a core at a time.
-async fn in_turn<T: Send + 'static>(
+pub(super) async fn in_turn<T: Send + 'static>(
     state: &AppState,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -136,7 +139,24 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let caller = authenticate(&state, &parts, &noted)?;
+    let (requester, payment) = match redeem::offered(&parts)? {
+        Some(token) => {
+            let payment = redeem::verify(&state, vec![token]).await?;
+            let requester = Requester {
+                account: Account::Tokens,
+                sender: 0,
+            };
+            (requester, Some(payment))
+        }
+        None => {
+            let caller = authenticate(&state, &parts, &noted)?;
+            let requester = Requester {
+                account: Account::Known(caller.index),
+                sender: caller.lane(),
+            };
+            (requester, None)
+        }
+    };
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
     let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
@@ -155,10 +175,9 @@ pub(super) async fn query(
         .await
         .map_err(|_| Error::Panicked)?
         .map_err(Error::Query)?;
-    let requester = Requester {
-        account: Account::Known(caller.index),
-        sender: caller.lane(),
-    };
+    if let Some(payment) = payment {
+        redeem::spend(&state, payment).await?;
+    }
     let answer = state.scheduler.answer(requester, snapshot, query).await?;
     Ok(fresh(media::ANSWER, answer))
 }
@@ -180,12 +199,16 @@ pub(super) async fn ready(State(state): Shared) -> Result<Response<Body>, Error>
 /// A request that can be evaluated.
 fn check(state: &AppState, bytes: &[u8]) -> Result<OprfRequest, Error> {
     let request = OprfRequest::decode(bytes)?;
-    let (epoch, now) = (request.epoch, (state.clock)());
-    state.evaluator.check(epoch, now)?;
+    check_epoch(state, &request)?;
     Ok(request)
 }
 
-fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8>, Error> {
+/// Whether the key that a request is for is in use.
+pub(super) fn check_epoch(state: &AppState, request: &OprfRequest) -> Result<(), Error> {
+    state.evaluator.check(request.epoch, (state.clock)())
+}
+
+pub(super) fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8>, Error> {
     let (epoch, now) = (request.epoch, (state.clock)());
     let evaluation = state.evaluator.evaluate(epoch, &request.elements, now)?;
     Ok(OprfResponse { epoch, evaluation }.encode())
@@ -213,7 +236,7 @@ pub(super) fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {
 }
 
 /// A body that its digest names: 304 for those who have it.
-fn cacheable(
+pub(super) fn cacheable(
     request: &HeaderMap,
     digest: &Hash,
     bytes: Bytes,

@@ -23,6 +23,7 @@ mod quota;
 mod refusals;
 mod rotation;
 mod start;
+mod tokens;
 
 fn state() -> Arc<AppState> {
     state_with(|_| ())

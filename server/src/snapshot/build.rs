@@ -65,6 +65,8 @@ pub struct BuildOptions<'a> {
     pub trust: &'a TrustList,
     /// Whether a membership filter is published with it.
     pub filter: FilterPolicy,
+    /// Digest of the directory of token keys, if tokens are taken.
+    pub token_keys: Option<Hash>,
     /// Seconds until clients refuse the snapshot.
     pub lifetime_secs: u64,
     /// When it is.

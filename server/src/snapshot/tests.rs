@@ -262,6 +262,7 @@ fn an_empty_store_builds_nothing() {
         oprf: &data.oprf_key().unwrap(),
         trust: &data.trust().unwrap(),
         filter: build::FilterPolicy::Omit,
+        token_keys: None,
         lifetime_secs: 60,
         now: UnixTime::now(),
         progress: Progress::Silent,

@@ -115,8 +115,7 @@ fn issuing(sk: &str, pk: &str, challenge: &str, nonces: &[String], blinds: &[Str
 
 #[test]
 fn rfc_9578_type_1() {
-    let file: Vectors<Single> =
-        serde_json::from_str(vectors!("rfc9578/type-0x0001.json")).unwrap();
+    let file: Vectors<Single> = serde_json::from_str(vectors!("rfc9578/type-0x0001.json")).unwrap();
     assert_eq!(file.vectors.len(), 5);
     for v in &file.vectors {
         let (nonces, blinds) = ([v.nonce.clone()], [v.blind.clone()]);
@@ -138,7 +137,7 @@ fn rfc_9578_type_1() {
 fn amortised_batches() {
     let file: Vectors<Batch> =
         serde_json::from_str(vectors!("batched-tokens/amortized-p384.json")).unwrap();
-    assert_eq!(file.vectors.len(), 10);
+    assert_eq!(file.vectors.len(), 5);
     for v in &file.vectors {
         let Issuing { key, pending } =
             issuing(&v.sk, &v.pk, &v.token_challenge, &v.nonces, &v.blinds);
@@ -176,15 +175,17 @@ fn rfc_9578_type_2_structures() {
     for at in 0..spki.len() {
         spki[at] ^= 0x80;
         let in_modulus = (81..337).contains(&at);
-        assert_eq!(RsaTokenKey::from_spki(&spki).is_ok(), in_modulus && at != 81);
+        assert_eq!(
+            RsaTokenKey::from_spki(&spki).is_ok(),
+            in_modulus && at != 81
+        );
         spki[at] ^= 0x80;
     }
 }
 
 #[test]
 fn rfc_9577_challenges() {
-    let file: Authentication =
-        serde_json::from_str(vectors!("rfc9577/challenges.json")).unwrap();
+    let file: Authentication = serde_json::from_str(vectors!("rfc9577/challenges.json")).unwrap();
     assert_eq!(file.challenges.len(), 5);
     for v in &file.challenges {
         let text = |hexadecimal: &str| String::from_utf8(bytes(hexadecimal)).unwrap();
@@ -194,7 +195,11 @@ fn rfc_9577_challenges() {
             issuer_name: name(&text(&v.issuer_name)),
             redemption_context: (!v.redemption_context.is_empty())
                 .then(|| array(&v.redemption_context)),
-            origin_info: origins.split(',').filter(|o| !o.is_empty()).map(name).collect(),
+            origin_info: origins
+                .split(',')
+                .filter(|o| !o.is_empty())
+                .map(name)
+                .collect(),
         };
         let id = TokenKeyId::from_bytes(array(&v.token_key_id));
         let input = TokenInput::with_nonce(&challenge, &id, &array(&v.nonce));
@@ -204,8 +209,7 @@ fn rfc_9577_challenges() {
 
 #[test]
 fn rfc_9577_headers() {
-    let file: Authentication =
-        serde_json::from_str(vectors!("rfc9577/challenges.json")).unwrap();
+    let file: Authentication = serde_json::from_str(vectors!("rfc9577/challenges.json")).unwrap();
     assert_eq!(file.headers.len(), 3);
     for v in &file.headers {
         let found = challenges(v.www_authenticate.as_bytes()).unwrap();

@@ -100,6 +100,7 @@ impl Metered {
             provider: data.provider_public_key().unwrap().key_id(),
             senders,
             trust: data.trust().unwrap(),
+            tokens: Tokens::open(data, None).unwrap(),
             store: Arc::clone(&shared().store),
             audience: AudienceLimits {
                 per_sender: 1,

@@ -15,6 +15,7 @@ use protocol::mapping::{
     Entry, Mapping, MappingId, MspDomain, Policy, Preference, Readers, Replaces, SignedMapping,
 };
 use protocol::removal::{Removal, RemovalTarget, SignedRemoval};
+use protocol::token::ServerName;
 use protocol::wire::HOLDER_SCHEME;
 
 use protocol::oprf::OprfKey;
@@ -168,6 +169,7 @@ impl Service {
             provider,
             senders,
             trust: TrustList::from_toml(trust).unwrap(),
+            tokens: Tokens::none(ServerName::new("localhost").unwrap()),
             store: Arc::new(store),
             audience: AudienceLimits {
                 per_sender: 2,

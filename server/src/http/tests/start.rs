@@ -45,6 +45,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         provider: data.provider_public_key().unwrap().key_id(),
         senders: Senders::default(),
         trust: data.trust().unwrap(),
+        tokens: Tokens::open(data, None).unwrap(),
         store: Arc::clone(&shared().store),
         audience: AudienceLimits {
             per_sender: 1,

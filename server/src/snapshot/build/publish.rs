@@ -83,7 +83,7 @@ pub(super) fn publish(
         audit: built.audit,
         blocked,
         previous: previous.as_ref().map(SignedManifest::digest),
-        token_keys: None,
+        token_keys: options.token_keys,
         filter: filter.as_ref().map(|filter| Artifact {
             digest: Hash::of(filter),
             bytes: filter.len() as u64,
