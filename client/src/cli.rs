@@ -20,6 +20,7 @@ mod remove;
 mod settings;
 mod show;
 mod statement;
+mod token;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -48,6 +49,12 @@ enum Command {
     /// opted out are answers), with 1 otherwise, with 2 if it was called
     /// wrongly.
     Lookup(lookup::LookupArgs),
+    /// Issues tokens to users: for MSPs that a provider lists as issuers.
+    #[cfg(feature = "blind-rsa")]
+    #[command(subcommand)]
+    Issuer(token::IssuerCommand),
+    /// Tokens: pay for lookups without saying who you are.
+    Token(token::TokenArgs),
     /// Connects, verifies manifest and hint, and shows the snapshot's facts.
     Check(check::CheckArgs),
     /// Makes, shows and moves the keys that you sign with.
@@ -123,6 +130,9 @@ pub(crate) fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match arguments.command {
             Command::Lookup(args) => lookup::run(&args).await,
+            #[cfg(feature = "blind-rsa")]
+            Command::Issuer(command) => token::issuer(&command),
+            Command::Token(args) => token::run(&args).await,
             Command::Check(args) => check::run(&args).await,
             Command::Identity(command) => identity::run(&command),
             Command::Credential(command) => credential::run(&command).await,

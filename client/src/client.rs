@@ -3,6 +3,7 @@
 mod answer;
 mod evaluate;
 mod fetch;
+mod tokens;
 mod view;
 
 use std::sync::{Arc, RwLock};

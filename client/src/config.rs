@@ -13,6 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::cache::Cache;
 use crate::keyring::Keyring;
 use crate::slots::SlotCount;
+use crate::wallet::Wallet;
 
 /// Where the provider is, what proves that it is the one meant, and whom the
 /// client believes.
@@ -33,6 +34,9 @@ pub struct ClientConfig {
     /// The end sender for whom lookups are made, as an MSP names it to the
     /// provider; without it the account counts as one sender.
     pub sender: Option<Pseudonym>,
+    /// Pays for lookups with tokens; then neither API key nor certificate nor
+    /// pseudonym is shown.
+    pub wallet: Option<Arc<Wallet>>,
     /// The last manifest accepted from this DP, if remembered: older ones are
     /// then refused.
     pub last_manifest: Option<ManifestPin>,
@@ -111,6 +115,7 @@ impl ClientConfig {
             api_key: None,
             certificate: None,
             sender: None,
+            wallet: None,
             last_manifest: None,
             keyring: None,
             slots: None,
@@ -149,6 +154,17 @@ impl ClientConfig {
     #[must_use]
     pub fn with_tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = TlsRoots::Only(pem.into());
+        self
+    }
+
+    /// The same, paying with tokens, without anything that says who the sender
+    /// is.
+    #[must_use]
+    pub fn with_wallet(mut self, wallet: Wallet) -> Self {
+        self.wallet = Some(Arc::new(wallet));
+        self.api_key = None;
+        self.certificate = None;
+        self.sender = None;
         self
     }
 

@@ -9,9 +9,11 @@ use protocol::manifest::{Inconsistency, ManifestError, SnapshotId};
 use protocol::oprf::OprfError;
 use protocol::problem::{Problem, ProblemType};
 use protocol::time::UnixTime;
+use protocol::token::TokenError;
 use protocol::wire::WireError;
 
 use crate::cache::CacheError;
+use crate::wallet::WalletError;
 
 /// Why a client could not connect or a lookup could not be made.
 ///
@@ -156,6 +158,18 @@ pub enum ClientError {
         /// Epoch of the answer.
         found: u64,
     },
+    /// The provider takes no tokens, or says too little about them.
+    #[error("the provider issues no tokens now")]
+    NoTokens,
+    /// The directory of token keys is not the one that the manifest names.
+    #[error("the directory of token keys is not the one that the manifest names")]
+    TokenDirectory,
+    /// A directory, request or answer about tokens.
+    #[error("tokens: {0}")]
+    Token(#[from] TokenError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(Arc<WalletError>),
     /// A PIR query could not be made, or its answer is malformed.
     #[error("PIR: {0}")]
     Pir(#[source] Arc<pir_core::Error>),

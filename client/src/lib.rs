@@ -28,6 +28,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "blind-rsa")]
+pub mod blind_rsa;
 mod bulk;
 mod cache;
 mod client;
@@ -46,6 +48,7 @@ pub mod recipient;
 mod slots;
 mod snapshot;
 mod transport;
+mod wallet;
 
 pub use bulk::Progress;
 pub use cache::{Cache, CacheError};
@@ -62,3 +65,4 @@ pub use keyring::{
 pub use slots::{SlotCount, SlotCountError};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;
+pub use wallet::{Wallet, WalletError, WalletLine, WalletSummary};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use client::{Client, ClientError, FilterUse, Found, Progress, Traffic};
+use client::{Client, ClientError, FilterUse, Found, Progress, Traffic, Wallet};
 use protocol::csi::Csi;
 use protocol::lookup::{AnswerLine, Lookup};
 use protocol::mapping::{MspDomain, Tag};
@@ -51,6 +51,11 @@ pub(super) struct LookupArgs {
     /// nothing else is left. Tags stay here: the provider doesn't see them.
     #[arg(long = "tag", value_name = "TAG", value_parser = Tag::new)]
     tags: Vec<Tag>,
+
+    /// Pay with the tokens of this wallet, and show neither API key nor
+    /// certificate: the provider doesn't learn who asks.
+    #[arg(long, value_name = "FILE")]
+    wallet: Option<PathBuf>,
 
     /// Print a JSON object a line instead of text.
     #[arg(long)]
@@ -108,7 +113,12 @@ pub(super) async fn run(args: &LookupArgs) -> Result<Outcome, Failure> {
         .collect();
     let mut results = Vec::new();
     if !csis.is_empty() {
-        let client = Client::connect(settings.client).await?;
+        let mut config = settings.client;
+        if let Some(path) = &args.wallet {
+            let wallet = Wallet::open(path, &config.dp_key);
+            config = config.with_wallet(wallet.map_err(|error| Failure::Usage(error.into()))?);
+        }
+        let client = Client::connect(config).await?;
         let connected = client.traffic();
         if args.verbose {
             describe_connection(&client, connected);

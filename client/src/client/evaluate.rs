@@ -144,11 +144,7 @@ async fn request(
             accept: media::CBOR,
             max_bytes: OprfResponse::BYTES_MAX,
         };
-        match shared
-            .transport
-            .post(exchange, media::CBOR, request.encode())
-            .await
-        {
+        match shared.post_oprf(exchange, request).await {
             Err(error) => patience.wait(error).await?,
             Ok(answer) => break (batch, answer),
         }

@@ -271,11 +271,7 @@ async fn query(
             accept: media::ANSWER,
             max_bytes: pir_core::answer::encoded_bytes(view.params()),
         };
-        match shared
-            .transport
-            .post(exchange, media::QUERY, query.into_bytes())
-            .await
-        {
+        match shared.post_query(exchange, query.into_bytes()).await {
             Err(error) => patience.wait(error).await?,
             Ok(answer) => {
                 let decrypting = Arc::clone(view);
