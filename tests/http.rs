@@ -240,10 +240,7 @@ async fn a_sender_whose_quota_is_used_up_is_told_when_to_come_back() -> Result<(
         ),
         "{error}"
     );
-    assert!(
-        error.to_string().contains(" minutes, at 20"),
-        "{error}"
-    );
+    assert!(error.to_string().contains(" minutes, at 20"), "{error}");
     // As another connection of the same sender; but not as others.
     let again = client(Some("alice")).await?.find(&csis[0]).await;
     assert!(

@@ -30,10 +30,10 @@ use crate::config::StoreKind;
 use crate::config::{self, Config, ConfigError};
 use crate::durable::{self, FileError, PRIVATE, PUBLIC};
 use crate::keys::{self, KeyError, KeyKind, PassphraseSource};
-use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::{Ledger, LedgerError, LedgerKeys};
+use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::senders::{SenderError, Senders};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::journaled::Journaled;
@@ -475,7 +475,11 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Key`].
     pub fn ledger_keys(&self) -> Result<LedgerKeys, DataDirError> {
-        let key = keys::read(&self.path("keys/store.key"), KeyKind::Store, &self.passphrases()?)?;
+        let key = keys::read(
+            &self.path("keys/store.key"),
+            KeyKind::Store,
+            &self.passphrases,
+        )?;
         Ok(LedgerKeys::derive(&key))
     }
 

@@ -194,7 +194,11 @@ impl Rebuilder {
         let newest = keys.newest_epoch()?;
         let rotated = newest.is_some_and(|newest| newest > manifest.oprf_epoch);
         let rotation = self.rotation_is_due(keys, now)?;
-        Ok(aged || manifest.audit.entries != entries || rotated || rotation || self.state.tokens_run_out(now))
+        Ok(aged
+            || manifest.audit.entries != entries
+            || rotated
+            || rotation
+            || self.state.tokens_run_out(now))
     }
 
     fn is_settled(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, DataDirError> {

@@ -124,7 +124,7 @@ impl Tokens {
         let config = data.config()?.tokens;
         Ok(Self {
             name: ServerName::new(&config.issuer).map_err(TokensError::Issuer)?,
-            keys: keys::read_all(&data.token_keys())?,
+            keys: keys::read_all(&data.token_keys(), data.passphrases())?,
             issuers: Issuers::read(&data.issuers_path())?,
             directory: digest
                 .map(|digest| published::read(&data.token_directories(), digest))
@@ -147,7 +147,13 @@ impl Tokens {
     ) -> Result<Hash, DataDirError> {
         let config = data.config()?.tokens;
         let period = u64::from(config.key_days) * DAY_SECS;
-        keys::renew(&data.token_keys(), now, period, lifetime_secs)?;
+        keys::renew(
+            &data.token_keys(),
+            data.passphrases(),
+            now,
+            period,
+            lifetime_secs,
+        )?;
         let tokens = Self::open(data, None)?;
         let json = tokens.directory_now().to_json();
         Ok(published::write(&data.token_directories(), &json)?)

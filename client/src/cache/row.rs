@@ -3,7 +3,7 @@
 use protocol::audience::AudienceSecret;
 use protocol::manifest::ManifestPin;
 use protocol::merkle::Hash;
-use protocol::oprf::OprfOutput;
+use protocol::oprf::{OprfOutput, OprfPublicKey};
 use zeroize::Zeroizing;
 
 const SLOT_BYTES: usize = AudienceSecret::BYTES + OprfOutput::BYTES;
@@ -52,15 +52,25 @@ impl Evaluated {
     }
 }
 
-/// `sequence u64 BE ‖ digest`.
+/// `sequence u64 BE ‖ digest ‖ OPRF epoch u64 BE ‖ OPRF key`.
 pub(super) fn encode_pin(pin: &ManifestPin) -> Vec<u8> {
-    [&pin.sequence.to_be_bytes()[..], pin.digest.as_bytes()].concat()
+    [
+        &pin.sequence.to_be_bytes()[..],
+        pin.digest.as_bytes(),
+        &pin.oprf_epoch.to_be_bytes(),
+        pin.oprf_key.as_bytes(),
+    ]
+    .concat()
 }
 
 pub(super) fn decode_pin(bytes: &[u8]) -> Option<ManifestPin> {
-    let (sequence, digest) = bytes.split_first_chunk()?;
+    let (sequence, rest) = bytes.split_first_chunk()?;
+    let (digest, rest) = rest.split_first_chunk()?;
+    let (epoch, key) = rest.split_first_chunk()?;
     Some(ManifestPin {
         sequence: u64::from_be_bytes(*sequence),
-        digest: Hash::from_bytes(digest.try_into().ok()?),
+        digest: Hash::from_bytes(*digest),
+        oprf_epoch: u64::from_be_bytes(*epoch),
+        oprf_key: OprfPublicKey::from_bytes(key.try_into().ok()?).ok()?,
     })
 }

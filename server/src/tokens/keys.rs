@@ -5,12 +5,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use protocol::passphrase::Passphrase;
 use protocol::time::UnixTime;
 use protocol::token::IssuerKey;
 
 use super::TokensError;
 use crate::durable::FileError;
-use crate::keys::{self, KeyError, KeyKind};
+use crate::keys::{self, KeyError, KeyKind, PassphraseSource};
 
 const SUFFIX: &str = ".key";
 
@@ -36,11 +37,14 @@ impl TokenKey {
 }
 
 /// The keys of a directory, the oldest first; none if there is no directory.
-pub(super) fn read_all(directory: &Path) -> Result<Vec<TokenKey>, TokensError> {
+pub(super) fn read_all(
+    directory: &Path,
+    passphrases: &PassphraseSource,
+) -> Result<Vec<TokenKey>, TokensError> {
     let mut all = Vec::new();
     for (name, begins, ends) in names(directory)? {
         let path = directory.join(name);
-        let seed = keys::read(&path, KeyKind::Tokens)?;
+        let seed = keys::read(&path, KeyKind::Tokens, passphrases)?;
         let key = IssuerKey::from_seed(&seed).map_err(|_| KeyError::Unusable { path })?;
         all.push(TokenKey { key, begins, ends });
     }
@@ -48,9 +52,11 @@ pub(super) fn read_all(directory: &Path) -> Result<Vec<TokenKey>, TokensError> {
     Ok(all)
 }
 
-/// Makes the keys that are missing, and removes those that aren't taken any more.
+/// Makes the keys that are missing, encrypted if there is a passphrase, and
+/// removes those that aren't taken any more.
 pub(super) fn renew(
     directory: &Path,
+    passphrases: &PassphraseSource,
     now: UnixTime,
     period: u64,
     lifetime_secs: u64,
@@ -70,7 +76,7 @@ pub(super) fn renew(
             last = last.max(Some(ends));
         }
     }
-    let mut taken: Vec<u8> = read_all(directory)?
+    let mut taken: Vec<u8> = read_all(directory, passphrases)?
         .iter()
         .map(|key| key.key.public_key().id().truncated())
         .collect();
@@ -82,7 +88,8 @@ pub(super) fn renew(
     let mut begins = last.map_or(now, |last: UnixTime| last.max(now));
     while begins <= until {
         let ends = begins.saturating_add(period);
-        let truncated = create(directory, begins, ends, &taken)?;
+        let passphrase = passphrases.find()?;
+        let truncated = create(directory, passphrase.as_ref(), begins, ends, &taken)?;
         taken.push(truncated);
         begins = ends;
     }
@@ -93,6 +100,7 @@ pub(super) fn renew(
 /// (RFC 9578 §5.5).
 fn create(
     directory: &Path,
+    passphrase: Option<&Passphrase>,
     begins: UnixTime,
     ends: UnixTime,
     taken: &[u8],
@@ -106,7 +114,7 @@ fn create(
         };
         let truncated = key.public_key().id().truncated();
         if taken.len() >= 256 || !taken.contains(&truncated) {
-            keys::create(&path, KeyKind::Tokens, &seed)?;
+            keys::create(&path, KeyKind::Tokens, &seed, passphrase)?;
             return Ok(truncated);
         }
     }

@@ -21,8 +21,8 @@ use protocol::wire::HOLDER_SCHEME;
 use protocol::oprf::OprfKey;
 
 use super::*;
-use crate::oprf_keys::EpochKey;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::oprf_keys::EpochKey;
 use crate::senders::SenderName;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{AudienceRow, Block, Marks, StoreKeys};
