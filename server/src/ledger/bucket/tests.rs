@@ -167,7 +167,8 @@ proptest! {
         if let Err(Refusal::After { secs }) = balance.take(&quota, second, at(start)) {
             prop_assert!(secs >= 1);
             let early = start.saturating_add(secs - 1);
-            prop_assert!(!take(&mut balance.clone(), &quota, second, early));
+            let mut of_early = balance;
+            prop_assert!(!take(&mut of_early, &quota, second, early));
             if secs < u64::MAX {
                 prop_assert!(take(&mut balance, &quota, second, start + secs));
             }
