@@ -208,7 +208,7 @@ impl Tokens {
     }
 
     /// Whether a token may be spent: for the right challenge, under a key in
-    /// force, with a good authenticator. A third of a millisecond for one of the
+    /// force, with a good authenticator. One to two milliseconds for one of the
     /// provider's own.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl IssuerKey {
 
     /// Signs blinded tokens, with one proof for all (`BlindEvaluateBatch`,
     /// draft-ietf-privacypass-batched-tokens §5.2; for one element RFC 9578
-    /// §5.2). `rng` blinds the proof. Takes about a millisecond for four.
+    /// §5.2). `rng` blinds the proof.
     ///
     /// # Errors
     /// [`TokenError::BatchSize`].
