@@ -216,7 +216,7 @@ impl BitReader<'_> {
     }
 
     /// Whether nothing is left but zeros to the full byte.
-    fn is_at_end(mut self) -> bool {
+    fn is_at_end(&mut self) -> bool {
         if self.at.div_ceil(8) != self.coded.len() {
             return false;
         }

@@ -192,7 +192,7 @@ impl Bench {
 
         publish(&data, &*store)?;
         let settings = data.config()?;
-        let state = AppState::open(&data, &settings, Arc::clone(&store))?;
+        let state = AppState::open(&data, &settings, Arc::clone(&store), data.ledger()?)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("https://localhost:{}", listener.local_addr()?.port());
         let (tls, limits) = (data.tls(&settings)?, ListenLimits::from(&settings));
@@ -294,6 +294,7 @@ fn publish(data: &DataDir, store: &dyn Store) -> Result<()> {
         oprf: &data.oprf_key()?,
         trust: &data.trust()?,
         filter: FilterPolicy::Publish,
+        token_keys: None,
         lifetime_secs: 24 * 3600,
         now: UnixTime::now(),
         progress: Progress::Silent,

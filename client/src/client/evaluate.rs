@@ -91,13 +91,16 @@ pub(super) async fn evaluate(
     kept.await.map_err(|_| ClientError::Interrupted)?
 }
 
+/// What an identifier asks for, and its outputs if they are known.
+type Recalled = (Question, Option<Vec<OprfOutput>>);
+
 /// What each identifier asks for, and the outputs if the cache has those of all
 /// its slots.
 fn recall(
     shared: &Shared,
     scope: Scope,
     csis: &[Csi],
-) -> Result<Vec<(Question, Option<Vec<OprfOutput>>)>, ClientError> {
+) -> Result<Vec<Recalled>, ClientError> {
     let mut cached = match shared.cache() {
         Some(cache) => cache.evaluations(scope, csis.iter())?,
         None => Vec::new(),
@@ -122,7 +125,7 @@ fn recall(
 async fn request(
     shared: &Shared,
     view: &SnapshotView,
-    known: &Arc<Vec<(Question, Option<Vec<OprfOutput>>)>>,
+    known: &Arc<Vec<Recalled>>,
 ) -> Result<Vec<OprfOutput>, ClientError> {
     let expected = view.manifest().oprf_epoch;
     let mut patience = Patience::new(shared.config.busy_retries);

@@ -7,7 +7,13 @@ use crate::fixture::Provider;
 fn start(provider: &Provider, rotate_days: u64) -> Rebuilder {
     let mut config = Config::default();
     config.oprf.rotate_days = rotate_days;
-    let state = AppState::open(&provider.data, &config, Arc::clone(&provider.store)).unwrap();
+    let state = AppState::open(
+        &provider.data,
+        &config,
+        Arc::clone(&provider.store),
+        Arc::clone(&provider.ledger),
+    )
+    .unwrap();
     Rebuilder::new(provider.data.clone(), config, state)
 }
 
@@ -218,6 +224,7 @@ fn second_shares_can_be_taken_away_while_a_server_runs() {
         &provider.data,
         &rebuilder.config,
         Arc::clone(&provider.store),
+        Arc::clone(&provider.ledger),
     )
     .unwrap_err()
     .to_string();

@@ -14,7 +14,8 @@ async fn a_filter_is_served_if_there_is_one() {
     let id = provider.publish_with_filter();
     let open = || {
         let store = Arc::clone(&provider.store);
-        AppState::open(&provider.data, &Config::default(), store).unwrap()
+        let ledger = Arc::clone(&provider.ledger);
+        AppState::open(&provider.data, &Config::default(), store, ledger).unwrap()
     };
     // Also after a restart.
     for _ in 0..2 {

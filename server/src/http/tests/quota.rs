@@ -96,7 +96,7 @@ impl Metered {
         change(&mut senders);
         let parts = Parts {
             snapshot: None,
-            oprf: data.oprf_key().unwrap(),
+            oprf: data.oprf_keys().unwrap(),
             provider: data.provider_public_key().unwrap().key_id(),
             senders,
             trust: data.trust().unwrap(),
@@ -147,12 +147,8 @@ impl Metered {
         sender: Option<&str>,
         elements: usize,
     ) -> Response<Body> {
-        self.send(
-            account,
-            sender,
-            elements_of(self.state.oprf_epoch, elements),
-        )
-        .await
+        self.send(account, sender, elements_of(FIRST_EPOCH, elements))
+            .await
     }
 }
 
@@ -270,7 +266,7 @@ async fn an_account_may_have_quotas_of_its_own() {
 #[tokio::test]
 async fn what_is_malformed_costs_nothing() {
     let metered = Metered::new(SMALL, |_| ());
-    let epoch = metered.state.oprf_epoch;
+    let epoch = FIRST_EPOCH;
     for (bytes, status) in [
         (b"nonsense".to_vec(), StatusCode::BAD_REQUEST),
         (elements_of(epoch + 1, 5), StatusCode::CONFLICT),

@@ -21,7 +21,13 @@ impl Service {
     fn start() -> Self {
         let provider = Provider::new(40);
         let config = Config::default();
-        let state = AppState::open(&provider.data, &config, Arc::clone(&provider.store)).unwrap();
+        let state = AppState::open(
+            &provider.data,
+            &config,
+            Arc::clone(&provider.store),
+            Arc::clone(&provider.ledger),
+        )
+        .unwrap();
         let rebuilder = Rebuilder::new(provider.data.clone(), config, Arc::clone(&state));
         Self {
             provider,

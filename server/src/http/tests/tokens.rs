@@ -78,7 +78,7 @@ fn blinded(count: usize) -> (BlindedBatch, OprfRequest) {
     let batch = BlindedBatch::blind(&csis, &mut rand::rng()).unwrap();
     let elements = batch.elements().to_vec();
     let request = OprfRequest {
-        epoch: OPRF_EPOCH,
+        epoch: FIRST_EPOCH,
         elements,
     };
     (batch, request)
@@ -164,7 +164,7 @@ async fn malformed_requests_cost_no_token() {
     refused(&state, pay(two.encode()), ProblemType::MalformedRequest).await;
     let (_, one) = blinded(1);
     let stale = OprfRequest {
-        epoch: OPRF_EPOCH + 1,
+        epoch: FIRST_EPOCH + 1,
         ..one.clone()
     };
     refused(&state, pay(stale.encode()), ProblemType::OprfEpochUnknown).await;

@@ -66,7 +66,7 @@ fn nothing_that_is_there_or_withheld_ever_looks_absent() {
     assert_eq!(manifest.filter, Some(expected));
     let filter = MembershipFilter::decode(&bytes).unwrap();
     assert_eq!(filter.count(), 122);
-    let oprf = provider.data.oprf_key().unwrap();
+    let oprf = provider.data.oprf_key().unwrap().key;
     let mut labels: Vec<FilterLabel> = provider
         .records
         .iter()
