@@ -32,6 +32,9 @@ const TERMS_MIN: usize = 256;
 /// I2OSP(length of an element, 2).
 const ELEMENT_LENGTH: [u8; 2] = (ELEMENT_BYTES as u16).to_be_bytes();
 
+/// `Z_pad` of `expand_message_xmd`: as long as a block of SHA-512.
+const BLOCK_OF_ZEROS: [u8; 128] = [0; 128];
+
 /// Half of a secret key, and its public key.
 pub(super) struct Evaluator<'a> {
     pub(super) half: &'a Scalar,
@@ -49,14 +52,14 @@ impl Evaluator<'_> {
         blinded: &[BlindedElement],
         rng: &mut R,
     ) -> Result<Evaluation, OprfError> {
-        let seed = self.seed();
+        let weights = Weights::of(&self.public);
         let chunks: Vec<_> = if blinded.len() <= CHUNK {
-            vec![self.chunk(&seed, 0, blinded)?]
+            vec![self.chunk(&weights, 0, blinded)]
         } else {
             let chunks = blinded.par_chunks(CHUNK).enumerate();
             chunks
-                .map(|(at, chunk)| self.chunk(&seed, at * CHUNK, chunk))
-                .collect::<Result<_, _>>()?
+                .map(|(at, chunk)| self.chunk(&weights, at * CHUNK, chunk))
+                .collect()
         };
         let (mut elements, mut weights) = (Vec::new(), Vec::new());
         for (evaluated, of_chunk) in chunks {
@@ -68,26 +71,14 @@ impl Evaluator<'_> {
         Ok(Evaluation { elements, proof })
     }
 
-    /// The first steps of `ComputeCompositesFast` (§2.2.1): what the weights
-    /// are derived from.
-    fn seed(&self) -> [u8; 64] {
-        Sha512::new()
-            .chain_update(ELEMENT_LENGTH)
-            .chain_update(self.public.as_bytes())
-            .chain_update((SEED_DST.len() as u16).to_be_bytes())
-            .chain_update(SEED_DST)
-            .finalize()
-            .into()
-    }
-
     /// Evaluates elements of which `first` precede in the batch, with the weight
     /// of each in the composite.
     fn chunk(
         &self,
-        seed: &[u8; 64],
+        of: &Weights,
         first: usize,
         blinded: &[BlindedElement],
-    ) -> Result<(Vec<EvaluatedElement>, Vec<Scalar>), OprfError> {
+    ) -> (Vec<EvaluatedElement>, Vec<Scalar>) {
         // Encoding the double of a point needs no inverse square root.
         let halves: Vec<RistrettoPoint> = blinded
             .iter()
@@ -99,21 +90,10 @@ impl Evaluator<'_> {
         for (at, ((element, half), encoding)) in
             (first..).zip(blinded.iter().zip(halves).zip(encodings))
         {
-            let weight = hash_to_scalar(&[
-                &(seed.len() as u16).to_be_bytes(),
-                seed,
-                // A batch has at most 1024 elements.
-                &(at as u16).to_be_bytes(),
-                &ELEMENT_LENGTH,
-                element.as_bytes(),
-                &ELEMENT_LENGTH,
-                encoding.as_bytes(),
-                b"Composite",
-            ]);
-            weights.push(weight?);
+            weights.push(of.weight(at, element.as_bytes(), encoding.as_bytes()));
             elements.push(EvaluatedElement::new(encoding, half + half));
         }
-        Ok((elements, weights))
+        (elements, weights)
     }
 
     /// `GenerateProof` (§2.2.1) for the composite of the blinded elements; that
@@ -143,6 +123,53 @@ impl Evaluator<'_> {
         bytes[..32].copy_from_slice(challenge.as_bytes());
         bytes[32..].copy_from_slice(response.as_bytes());
         Proof::from_bytes(&bytes).map_err(|_| OprfError::NoOutput)
+    }
+}
+
+/// The weights of a batch's elements in its composite (`ComputeCompositesFast`,
+/// §2.2.1).
+struct Weights {
+    /// What all weights' hashes begin with.
+    begun: Sha512,
+}
+
+impl Weights {
+    fn of(public: &OprfPublicKey) -> Self {
+        let seed = Sha512::new()
+            .chain_update(ELEMENT_LENGTH)
+            .chain_update(public.as_bytes())
+            .chain_update((SEED_DST.len() as u16).to_be_bytes())
+            .chain_update(SEED_DST)
+            .finalize();
+        let begun = Sha512::new()
+            .chain_update(BLOCK_OF_ZEROS)
+            .chain_update((seed.len() as u16).to_be_bytes())
+            .chain_update(seed);
+        Self { begun }
+    }
+
+    /// `HashToScalar` (§4.1), by `expand_message_xmd` (RFC 9380 §5.3.1), of what
+    /// stands for the element at `at`, of at most 1024.
+    fn weight(&self, at: usize, blinded: &[u8], evaluated: &[u8]) -> Scalar {
+        let scalar_dst = |hash: Sha512| {
+            hash.chain_update(SCALAR_DST)
+                .chain_update([SCALAR_DST.len() as u8])
+                .finalize()
+        };
+        let first = self
+            .begun
+            .clone()
+            .chain_update((at as u16).to_be_bytes())
+            .chain_update(ELEMENT_LENGTH)
+            .chain_update(blinded)
+            .chain_update(ELEMENT_LENGTH)
+            .chain_update(evaluated)
+            .chain_update(b"Composite")
+            // The length of what is wanted, and a zero.
+            .chain_update([0, 64, 0]);
+        let second = Sha512::new().chain_update(scalar_dst(first));
+        let expanded = scalar_dst(second.chain_update([1]));
+        Scalar::from_bytes_mod_order_wide(&expanded.into())
     }
 }
 
