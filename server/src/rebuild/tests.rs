@@ -5,7 +5,7 @@ use crate::fixture::Provider;
 
 /// A provider whose server is up.
 fn start(provider: &Provider, rotate_days: u64) -> Rebuilder {
-    let mut config = Config::default();
+    let mut config = provider.data.config().unwrap();
     config.oprf.rotate_days = rotate_days;
     let state = AppState::open(
         &provider.data,
