@@ -177,6 +177,11 @@ impl Bench {
         ensure!(listed + spare <= count, "too few records");
         let mut records = sample.next_batch(listed + spare)?;
         let spare = records.split_off(listed);
+        // Absent is what comes after all that the directory has.
+        let mut left = count - listed - spare.len();
+        while left > 0 {
+            left -= sample.next_batch(left.min(10_000))?.len();
+        }
         let mut asked = Vec::new();
         for record in &records {
             let bundle = record.bundle()?;
