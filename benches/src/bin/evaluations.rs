@@ -19,7 +19,7 @@ use server::memory::Memory;
 use server::oprf_keys::EpochKey;
 use server::progress::Progress;
 use server::sample::{self, SampleArgs};
-use server::snapshot::build::{self, BuildOptions};
+use server::snapshot::build::{self, BuildOptions, FilterPolicy};
 use server::store::Store;
 
 /// Evaluate batches, then build a store's snapshots before and after a rotation.
@@ -205,6 +205,8 @@ fn rotation(records: usize) -> Result<Rotation> {
             provider: &data.provider_key()?,
             oprf,
             trust: &data.trust()?,
+            filter: FilterPolicy::Omit,
+            token_keys: None,
             lifetime_secs: 3600,
             now,
             progress: Progress::Lines,
