@@ -24,7 +24,7 @@ use protocol::trust::{TrustList, TrustedCsip};
 use server::data_dir::{DataDir, InitOptions};
 use server::memory::Memory;
 use server::progress::Progress;
-use server::snapshot::build::{self, BuildOptions};
+use server::snapshot::build::{self, BuildOptions, FilterPolicy};
 use server::snapshot::{Snapshot, current};
 use server::store::postgres::{PostgresOptions, PostgresStore};
 use server::store::{Block, Content, Marks, Row, Store, StoreKeys};
@@ -296,6 +296,8 @@ fn a_stolen_store_and_snapshot_tell_no_number_of_a_country() -> Result<()> {
             provider: &data.provider_key()?,
             oprf: &data.oprf_key()?,
             trust: &data.trust()?,
+            filter: FilterPolicy::Omit,
+            token_keys: None,
             lifetime_secs: 3600,
             now: UnixTime::now(),
             progress: Progress::Silent,

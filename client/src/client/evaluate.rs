@@ -96,11 +96,7 @@ type Recalled = (Question, Option<Vec<OprfOutput>>);
 
 /// What each identifier asks for, and the outputs if the cache has those of all
 /// its slots.
-fn recall(
-    shared: &Shared,
-    scope: Scope,
-    csis: &[Csi],
-) -> Result<Vec<Recalled>, ClientError> {
+fn recall(shared: &Shared, scope: Scope, csis: &[Csi]) -> Result<Vec<Recalled>, ClientError> {
     let mut cached = match shared.cache() {
         Some(cache) => cache.evaluations(scope, csis.iter())?,
         None => Vec::new(),
