@@ -140,7 +140,8 @@ impl Transport {
     /// `POST` of `body` as `content_type`, with authorisation.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// As [`get`](Self::get), [`ClientError::QuotaUsedUp`],
+    /// [`ClientError::QuotaTooSmall`].
     pub(crate) async fn post(
         &self,
         exchange: Exchange<'_>,
@@ -155,8 +156,17 @@ impl Transport {
         if let Some(sender) = &self.sender {
             request = request.header(SENDER_HEADER, sender.clone());
         }
-        self.exchange(exchange, self.with_content(request, content))
-            .await
+        let answer = self
+            .exchange(exchange, self.with_content(request, content))
+            .await;
+        answer.map_err(|error| match error {
+            ClientError::Problem { step, problem }
+                if problem.kind == ProblemType::QuotaExceeded =>
+            {
+                ClientError::quota(step, *problem, UnixTime::now())
+            }
+            other => other,
+        })
     }
 
     /// Any method, with what authorises this request alone.
@@ -232,9 +242,6 @@ impl Transport {
         match Problem::from_json(&body) {
             Ok(mut problem) if problem.status() == status.as_u16() => {
                 problem.retry_after = problem.retry_after.or(retry_after);
-                if problem.kind == ProblemType::QuotaExceeded {
-                    return Err(ClientError::quota(step, problem, UnixTime::now()));
-                }
                 Err(ClientError::Problem {
                     step,
                     problem: Box::new(problem),

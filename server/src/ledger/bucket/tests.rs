@@ -45,7 +45,7 @@ fn says_how_long_to_wait_and_no_longer() {
     // Three elements at 7 an hour.
     let secs = (3u64 * 3600).div_ceil(7);
     assert_eq!(refused, Err(Refusal::After { secs }));
-    assert!(!take(&mut balance.clone(), &QUOTA, 5, day + secs - 1));
+    assert!(!take(&mut { balance }, &QUOTA, 5, day + secs - 1));
     assert!(take(&mut balance, &QUOTA, 5, day + secs));
     assert_eq!(balance.take(&QUOTA, 11, at(day)), Err(Refusal::TooMuch));
     let small_day = Quota {
