@@ -210,6 +210,13 @@ mod tests {
     use super::*;
     use crate::ledger::bucket::{Balance, DAY};
 
+    #[test]
+    fn the_documentation_has_the_defaults() {
+        let documented = include_str!("../../docs/security.md");
+        let expected = markdown(&Quotas::DEFAULT);
+        assert!(documented.contains(&expected), "{expected}");
+    }
+
     /// What somebody gets out of the real bucket who asks for one element after
     /// the other as soon as there is one.
     fn greedy_days(quota: &Quota, numbers: u64) -> u64 {

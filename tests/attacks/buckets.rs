@@ -6,7 +6,9 @@ use anyhow::Result;
 use protocol::bucket::Bucket;
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
-use protocol::oprf::OprfKey;
+use protocol::oprf::{BlindedBatch, OprfKey};
+use protocol::problem::ProblemType;
+use server::ledger::Quota;
 use tests::Directory;
 
 use crate::attacker::{Attacker, opened};
@@ -18,8 +20,15 @@ const TOGETHER: u32 = 16;
 async fn all_buckets_give_no_more_than_was_paid_for() -> Result<()> {
     const RECORDS: usize = 400;
     const PAID: usize = 7;
+    const IN_VAIN: usize = 3;
     let mut directory = Directory::build(RECORDS, 51)?;
-    let absent = directory.absent(3)?;
+    let absent = directory.absent(IN_VAIN)?;
+    // What the attacker has paid for, and nothing later.
+    directory.quotas.sender = Quota {
+        burst: (PAID + IN_VAIN) as u32,
+        refill_per_hour: 0,
+        per_day: (PAID + IN_VAIN) as u32,
+    };
     let provider = directory.serve().await?;
     let attacker = Attacker::of(&provider)?;
 
@@ -61,5 +70,15 @@ async fn all_buckets_give_no_more_than_was_paid_for() -> Result<()> {
     let absent: Vec<&Csi> = absent.iter().collect();
     let in_vain = attacker.outputs(&absent).await?;
     assert_eq!(opened(&buckets, &in_vain), 0);
+
+    // There is nothing more to be had, for one or for many.
+    for elements in [1, 500] {
+        let csis: Vec<&Csi> = all.iter().copied().cycle().take(elements).collect();
+        let batch = BlindedBatch::blind(csis, &mut rand::rng())?;
+        let refused = attacker.evaluate(batch.elements()).await?;
+        let refused = refused.expect_err("a quota that is used up");
+        assert_eq!(refused.problem.kind, ProblemType::QuotaExceeded);
+        assert_eq!(refused.status, 429);
+    }
     provider.stop().await
 }
