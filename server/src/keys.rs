@@ -207,7 +207,7 @@ pub fn read<const N: usize>(
 /// # Errors
 /// [`KeyError::File`], [`KeyError::Exposed`].
 pub fn protection(path: &Path) -> Result<Protection, KeyError> {
-    Ok(protection_of(&*text(path)?))
+    Ok(protection_of(&text(path)?))
 }
 
 /// Encrypts a key file in its place: it is then the new one or, if anything

@@ -9,6 +9,7 @@ use anyhow::Result;
 use protocol::oprf::{BATCH_MAX, BlindedBatch, BlindedElement, OprfError};
 use protocol::problem::ProblemType;
 use protocol::wire::{self, OprfRequest, media};
+use server::ledger::Quota;
 use tests::Directory;
 
 use crate::attacker::Attacker;
@@ -96,4 +97,33 @@ fn position(haystack: &[u8], needle: &[u8]) -> usize {
     windows
         .position(|window| window == needle)
         .expect("an element")
+}
+
+/// x, kx, k²x, …: what static Diffie–Hellman attacks on the key are made of. Each
+/// step is an evaluation like any other, so the quota bounds their number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_of_evaluations_is_paid_for_step_by_step() -> Result<()> {
+    const STEPS: u32 = 9;
+    let mut directory = Directory::build(30, 57)?;
+    let csis = directory.absent(1)?;
+    directory.quotas.sender = Quota {
+        burst: STEPS,
+        refill_per_hour: 0,
+        per_day: STEPS,
+    };
+    let provider = directory.serve().await?;
+    let attacker = Attacker::of(&provider)?;
+    let batch = BlindedBatch::blind(&csis, &mut rand::rng())?;
+    let mut element = batch.elements()[0].clone();
+    let mut seen = vec![element.clone()];
+    for _ in 0..STEPS {
+        let response = attacker.evaluate(&[element]).await?.expect("a step paid");
+        element = BlindedElement::from_bytes(response.evaluation.elements[0].as_bytes())?;
+        assert!(!seen.contains(&element), "no short cycle");
+        seen.push(element.clone());
+    }
+    let refused = attacker.evaluate(&[element]).await?;
+    let refused = refused.expect_err("a quota that is used up");
+    assert_eq!(refused.problem.kind, ProblemType::QuotaExceeded);
+    provider.stop().await
 }

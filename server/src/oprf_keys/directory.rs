@@ -148,7 +148,7 @@ impl OprfKeyDir {
                 };
                 let passphrase = self.passphrase_for(protection)?;
                 let path = self.key_path(epoch);
-                keys::create(&path, KeyKind::Oprf, &*key.to_bytes(), passphrase.as_ref())?;
+                keys::create(&path, KeyKind::Oprf, &key.to_bytes(), passphrase.as_ref())?;
             }
         }
         // The new one is there: what goes now isn't needed by any snapshot.
@@ -396,7 +396,7 @@ impl OprfKeyDir {
         let shares = key.split(&mut rand::rng());
         for (path, share) in [&other, &first].into_iter().zip(&shares) {
             durable::remove(path)?;
-            keys::create(path, KeyKind::OprfShare, &*share.to_bytes(), passphrase)?;
+            keys::create(path, KeyKind::OprfShare, &share.to_bytes(), passphrase)?;
         }
         Ok(())
     }

@@ -20,7 +20,10 @@ struct Service {
 impl Service {
     fn start() -> Self {
         let provider = Provider::new(40);
-        let config = Config::default();
+        let config = Config {
+            quota: crate::quotas::Quotas::WIDE,
+            ..Config::default()
+        };
         let state = AppState::open(
             &provider.data,
             &config,
