@@ -17,7 +17,7 @@ fn keys_round_trip_and_are_never_overwritten() {
     for kind in [KeyKind::Provider, KeyKind::Oprf, KeyKind::Store] {
         let path = directory.path().join(kind.label());
         let key = generate(&mut rand::rng());
-        create(&path, kind, &*key, None).unwrap();
+        create(&path, kind, &key, None).unwrap();
         assert_eq!(*read(&path, kind, &plain()).unwrap(), *key);
         assert!(create(&path, kind, &[0; KEY_BYTES], None).is_err());
         assert_eq!(*read(&path, kind, &plain()).unwrap(), *key);
@@ -64,7 +64,7 @@ fn an_encrypted_key_needs_its_passphrase() {
     let key = generate(&mut rand::rng());
     let good = source(directory.path(), "correct horse\nand what follows\n");
     let passphrase = good.require().unwrap();
-    create(&path, KeyKind::Store, &*key, Some(&passphrase)).unwrap();
+    create(&path, KeyKind::Store, &key, Some(&passphrase)).unwrap();
     assert_eq!(protection(&path).unwrap(), Protection::Encrypted);
     let content = fs::read_to_string(&path).unwrap();
     assert!(!content.contains(&URL_SAFE_NO_PAD.encode(*key)));

@@ -257,7 +257,7 @@ fn the_key_of_the_time_before_epochs_is_that_of_the_first() {
     let keys = Keys::empty();
     let old = keys.path("keys/oprf.key");
     let key = OprfKey::generate(&mut rand::rng());
-    keys::create(&old, KeyKind::Oprf, &*key.to_bytes(), None).unwrap();
+    keys::create(&old, KeyKind::Oprf, &key.to_bytes(), None).unwrap();
     let first = keys.path("keys/oprf/1.key");
     // In one go, and after a crash that left both names.
     for crashed in [false, true] {
@@ -273,7 +273,7 @@ fn the_key_of_the_time_before_epochs_is_that_of_the_first() {
     }
     // Another one is not thrown away.
     let other = OprfKey::generate(&mut rand::rng());
-    keys::create(&old, KeyKind::Oprf, &*other.to_bytes(), None).unwrap();
+    keys::create(&old, KeyKind::Oprf, &other.to_bytes(), None).unwrap();
     let refused = OprfKeyDir::open(&keys.path("keys"), None, PassphraseSource::default());
     assert!(matches!(refused, Err(OprfKeysError::Ambiguous { .. })));
     assert!(first.exists() && old.exists());

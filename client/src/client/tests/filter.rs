@@ -153,7 +153,7 @@ async fn another_filter_than_the_signed_one_is_refused() {
             published: published.as_bytes().to_vec(),
             hint: honest.hint.clone(),
             filter,
-            params: honest.params.clone(),
+            params: honest.params,
             database: Vec::new(),
             preprocessed: Arc::clone(&honest.preprocessed),
         })
