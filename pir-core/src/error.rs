@@ -64,6 +64,15 @@ pub enum Error {
         /// Queries that came.
         found: usize,
     },
+    /// A pass computed something else than its matrices say.
+    #[error(
+        "the {what} failed its check: the machine's memory or a processor is faulty, or something \
+         overwrites memory"
+    )]
+    Fault {
+        /// Which product.
+        what: &'static str,
+    },
     /// This machine lacks a backend's instructions, or there is no such backend.
     #[error("no such backend on this machine; it has: {available}")]
     Backend {

@@ -51,6 +51,7 @@
 pub mod answer;
 mod arch;
 mod bits;
+pub mod check;
 pub mod client;
 pub mod crs;
 pub mod database;

@@ -71,7 +71,7 @@ pub(crate) enum Chain {
 
 /// The residues mod Q and mod P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Modulus {
+pub(crate) enum Modulus {
     Pack,
     Special,
 }
@@ -152,6 +152,54 @@ impl<'a> PackingView<'a> {
             params: *params,
             elements,
         })
+    }
+
+    pub(crate) fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// For each slot of the rotation key, the sum of a group's stored masks that
+    /// meet it on a chain, times the weight of the slot (of d) that they add to.
+    /// Weights are below 2^26; sums are not reduced.
+    pub(crate) fn combine_rotations(
+        &self,
+        group: usize,
+        chain: Chain,
+        modulus: Modulus,
+        weights: &[u32],
+        sink: &mut dyn FnMut(usize, u64),
+    ) {
+        let matrices = &self.elements[group * GROUP..(group + 1) * GROUP];
+        let (tiles, _) = panel(matrices, chain, modulus).as_chunks::<TILE>();
+        let (weights, _) = weights.as_chunks::<LANES>();
+        for h in 0..2 {
+            // As in `Windows`, but what is read there is added to here.
+            let mut twice = [0u64; 2 * ORBIT];
+            let half = h * TILES / 2..(h + 1) * TILES / 2;
+            for (tile, (lines, weights)) in
+                tiles[half.clone()].iter().zip(&weights[half]).enumerate()
+            {
+                let window = &mut twice[tile * LANES..];
+                for (k, line) in lines.chunks_exact(LANES).enumerate() {
+                    for ((sum, &mask), &weight) in window[k..].iter_mut().zip(line).zip(weights) {
+                        *sum += u64::from(mask) * u64::from(weight);
+                    }
+                }
+            }
+            let met = match chain {
+                Chain::Plus => h,
+                Chain::Minus => 1 - h,
+            };
+            let (once, again) = twice.split_at(ORBIT);
+            for (at, (once, again)) in once.iter().zip(again).enumerate() {
+                sink(met * ORBIT + at, once + again);
+            }
+        }
+    }
+
+    /// The masks of a group's conjugation.
+    pub(crate) fn conjugation(&self, group: usize, modulus: Modulus) -> &'a [u32] {
+        conjugation(&self.elements[group * GROUP..(group + 1) * GROUP], modulus)
     }
 }
 

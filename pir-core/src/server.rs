@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::answer::Answer;
 use crate::arch::Backend;
+use crate::check::Check;
 use crate::database::DatabaseView;
 use crate::packing::{Packed, PackingView};
 use crate::params::Params;
@@ -18,6 +19,7 @@ pub struct Server<'a> {
     database: DatabaseView<'a>,
     packing: PackingView<'a>,
     backend: Backend,
+    check: Option<&'a Check>,
 }
 
 impl<'a> Server<'a> {
@@ -46,7 +48,15 @@ impl<'a> Server<'a> {
             packing: PackingView::new(database.params(), packing)?,
             database,
             backend: backend.check()?,
+            check: None,
         })
+    }
+
+    /// Checks every pass by `check`, which was made of the same matrices.
+    #[must_use]
+    pub fn checked(mut self, check: &'a Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// The instructions that the kernels use.
@@ -61,7 +71,8 @@ impl<'a> Server<'a> {
     /// # Errors
     ///
     /// [`Error::BatchSize`] for no query or too many;
-    /// [`Error::ParameterMismatch`] if a query is for other parameters.
+    /// [`Error::ParameterMismatch`] if a query is for other parameters;
+    /// [`Error::Fault`] if the pass fails its [check](Server::checked).
     pub fn answer(&self, queries: &[Query]) -> Result<Vec<Answer>, Error> {
         let mut workspace = Workspace::default();
         self.answer_with(&mut workspace, queries)?;
@@ -89,6 +100,10 @@ impl<'a> Server<'a> {
         } = workspace;
         let products = scan.scan(self.backend, &self.database, batch);
         packed.pack(self.backend, self.packing, batch);
+        if let Some(check) = self.check {
+            check.scan(batch, products)?;
+            check.packing(batch, packed)?;
+        }
         if answers.len() < queries.len() {
             answers.resize_with(queries.len(), || Answer::empty(params));
         }
