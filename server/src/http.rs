@@ -26,7 +26,7 @@ use protocol::cose::KeyId;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use protocol::wire;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use error::Error;
@@ -83,6 +83,8 @@ pub struct AppState {
     scheduler: Scheduler<Snapshot>,
     /// Whether new requests are welcome.
     ready: AtomicBool,
+    /// Tells of passes that failed their check.
+    faults: Notify,
     body_timeout: Duration,
     bodies: Semaphore,
     /// Places for the bodies of recipients and CSIPs, who need no account.
@@ -215,6 +217,7 @@ impl AppState {
             store: parts.store,
             scheduler: Scheduler::start(parts.limits, parts.threads)?,
             ready: AtomicBool::new(true),
+            faults: Notify::new(),
             body_timeout: parts.body_timeout,
             bodies: Semaphore::new(BODIES_MAX),
             submissions: Semaphore::new(SUBMISSIONS_MAX),
@@ -310,8 +313,20 @@ impl AppState {
         self.ready.store(false, Ordering::Relaxed);
     }
 
+    /// Serves no snapshot from now on, until there is [another
+    /// one](Self::replace_snapshot); gives the one that was served.
+    pub fn withdraw_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.swap(None)
+    }
+
+    /// Waits until a pass has failed its check.
+    pub async fn fault(&self) {
+        self.faults.notified().await;
+    }
+
     fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) && self.snapshot.load().is_some()
+        let sound = |snapshot: &Arc<Snapshot>| !snapshot.is_faulty();
+        self.ready.load(Ordering::Relaxed) && self.snapshot.load().as_ref().is_some_and(sound)
     }
 }
 

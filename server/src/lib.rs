@@ -11,6 +11,7 @@
 //! | from a file of credentials and mappings into the store | [`import`] |
 //! | from the store to a published snapshot | [`snapshot`] |
 //! | a new snapshot while one is served | [`rebuild`] |
+//! | what follows a pass that failed its check | [`guard`] |
 //! | queries that share passes over the database | [`scheduler`] |
 //! | how much senders may evaluate, what they have spent, what that is worth | [`quotas`], [`ledger`], [`meter`], [`enumeration`] |
 //! | HTTP over TLS | [`http`], [`tls`] |
@@ -27,6 +28,7 @@ pub mod durable;
 pub mod enumeration;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guard;
 pub mod http;
 pub mod import;
 pub mod keys;

@@ -7,11 +7,12 @@ pub mod inspect;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use pir_core::Backend;
+use pir_core::check::Check;
 use pir_core::database::DatabaseView;
 use pir_core::params::{ParameterSet, Params, ParamsError, Widths};
 use pir_core::query::Query;
@@ -50,6 +51,10 @@ pub struct Snapshot {
     filter: Option<Bytes>,
     database: Range<usize>,
     packing: Range<usize>,
+    /// What every pass is checked by.
+    check: Check,
+    /// Whether a pass failed its check.
+    faulty: AtomicBool,
     /// Of the pass that runs; there is one at a time.
     workspace: Mutex<Workspace>,
     passes: AtomicU64,
@@ -237,7 +242,9 @@ impl Snapshot {
         }
 
         let view = DatabaseView::new(&params, database)?;
-        Server::new(view, packing(section(Section::Packing))?)?;
+        let matrices = packing(section(Section::Packing))?;
+        Server::new(view, matrices)?;
+        let check = Check::new(&view, matrices)?;
         let facts = serde_json::from_slice(section(Section::Facts)).map_err(|_| Fault::Facts)?;
         let hint = Bytes::copy_from_slice(hint);
         let filter = (!filter.is_empty()).then(|| Bytes::copy_from_slice(filter));
@@ -255,6 +262,8 @@ impl Snapshot {
             filter,
             database,
             packing,
+            check,
+            faulty: AtomicBool::new(false),
             workspace: Mutex::default(),
             passes: AtomicU64::default(),
             answered: AtomicU64::default(),
@@ -311,6 +320,21 @@ impl Snapshot {
         }
     }
 
+    /// Whether a pass failed its check: nothing in memory is to be trusted then,
+    /// and nothing is answered any more.
+    pub fn is_faulty(&self) -> bool {
+        self.faulty.load(Ordering::Relaxed)
+    }
+
+    /// Compares the file in memory with its digests once more, after a fault.
+    ///
+    /// # Errors
+    /// Which part was altered; none if it was a processor that failed, or memory
+    /// outside.
+    pub fn verify_again(&self) -> Result<(), FileFault> {
+        file::read(self.file.bytes()).map(drop)
+    }
+
     /// The database, as [`pir_core::database`] lays it out.
     pub fn database(&self) -> &[u8] {
         &self.file.bytes()[self.database.clone()]
@@ -334,7 +358,7 @@ impl Snapshot {
     fn answer_batch(&self, queries: &[Query]) -> Result<Vec<Vec<u8>>, Fault> {
         let view = DatabaseView::new(&self.params, self.database())?;
         let packing = packing(&self.file.bytes()[self.packing.clone()])?;
-        let server = Server::with_backend(view, packing, self.backend)?;
+        let server = Server::with_backend(view, packing, self.backend)?.checked(&self.check);
         // A pass reads nothing that one before it left.
         let mut workspace = self
             .workspace
@@ -351,6 +375,9 @@ impl Engine for Snapshot {
     type Answer = Vec<u8>;
 
     fn answer(&self, queries: Vec<Query>) -> Option<Vec<Vec<u8>>> {
+        if self.is_faulty() {
+            return None;
+        }
         match self.answer_batch(&queries) {
             Ok(answers) => {
                 self.passes.fetch_add(1, Ordering::Relaxed);
@@ -359,7 +386,10 @@ impl Engine for Snapshot {
                 Some(answers)
             }
             Err(fault) => {
-                tracing::error!(%fault, "the PIR refused a batch");
+                if matches!(fault, Fault::Pir(pir_core::Error::Fault { .. })) {
+                    self.faulty.store(true, Ordering::Relaxed);
+                }
+                tracing::error!(snapshot = %self.id(), %fault, "the PIR refused a batch");
                 None
             }
         }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Outcome, logging};
 use crate::data_dir::DataDir;
+use crate::guard;
 use crate::http::{AppState, ListenLimits, serve};
 use crate::rebuild::{Rebuilder, Rebuilt, When};
 use crate::store::Store;
@@ -59,6 +60,11 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             hangup,
         ));
         tokio::spawn(forget(Arc::clone(&state)));
+        tokio::spawn(guard::watch(
+            data.clone(),
+            config.clone(),
+            Arc::clone(&state),
+        ));
         serve(listener, tls, state, ListenLimits::from(&config), async {
             tokio::select! {
                 _ = terminated.recv() => {}

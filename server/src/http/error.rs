@@ -157,6 +157,9 @@ pub enum Error {
     /// No requests are welcome.
     #[error("the server is stopping")]
     NotReady,
+    /// A pass failed its check, and no answer left.
+    #[error("the snapshot in memory is damaged and is being read again")]
+    Faulty,
     /// A fault of the program.
     #[error("a fault of the server")]
     Panicked,
@@ -209,7 +212,7 @@ impl From<&Error> for Problem {
             Error::Message(error) => Self::new(message(error)),
             Error::QueryString { .. } => Self::new(ProblemType::MalformedRequest),
             Error::Refused(refusal) => Self::new(refused(refusal)),
-            Error::Store | Error::Ledger | Error::NoSnapshot => {
+            Error::Store | Error::Ledger | Error::NoSnapshot | Error::Faulty => {
                 Self::new(ProblemType::NotReady).with_retry_after(STORE_RETRY_SECS)
             }
             Error::Busy => Self::new(ProblemType::Overloaded).with_retry_after(1),

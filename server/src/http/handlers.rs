@@ -15,7 +15,7 @@ use super::access::Noted;
 use super::auth::authenticate;
 use super::body::{self, Length};
 use super::{AppState, Error, quota, redeem};
-use crate::scheduler::{Account, Requester};
+use crate::scheduler::{Account, Requester, ScheduleError};
 use crate::snapshot::Snapshot;
 
 pub(super) type Shared = State<Arc<AppState>>;
@@ -178,8 +178,14 @@ pub(super) async fn query(
     if let Some(payment) = payment {
         redeem::spend(&state, payment).await?;
     }
-    let answer = state.scheduler.answer(requester, snapshot, query).await?;
-    Ok(fresh(media::ANSWER, answer))
+    let engine = Arc::clone(&snapshot);
+    match state.scheduler.answer(requester, engine, query).await {
+        Err(ScheduleError::Failed) if snapshot.is_faulty() => {
+            state.faults.notify_one();
+            Err(Error::Faulty)
+        }
+        answer => Ok(fresh(media::ANSWER, answer?)),
+    }
 }
 
 /// The process runs.
