@@ -9,5 +9,7 @@ mod buckets;
 mod keys;
 #[path = "attacks/points.rs"]
 mod points;
+#[path = "attacks/replay.rs"]
+mod replay;
 #[path = "attacks/selections.rs"]
 mod selections;

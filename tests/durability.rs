@@ -4,8 +4,6 @@
 
 #[path = "durability/history.rs"]
 mod history;
-#[path = "durability/server.rs"]
-mod server;
 #[path = "durability/writers.rs"]
 mod writers;
 
@@ -14,15 +12,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ::server::data_dir::{DataDir, InitOptions};
 use anyhow::{Context as _, Result, bail, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use server::data_dir::{DataDir, InitOptions};
+use tests::Running;
 use tests::postgres::Cluster;
 
-use ::server::store::Store as _;
 use history::{History, Row};
-use server::Running;
+use server::store::Store as _;
 
 const ROUNDS: u64 = 50;
 

@@ -16,9 +16,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Client, Method, StatusCode};
 use server::data_dir::DataDir;
+use tests::Running;
 
 use super::history::{Answer, History, Row, Sent, WRITERS};
-use super::server::Running;
 
 /// Mapping ids of one recipient.
 const IDS: u8 = 4;

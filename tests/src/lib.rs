@@ -1,8 +1,11 @@
 //! A real provider for end-to-end tests: a data directory made from a sample,
-//! served over TLS on a port of the system's choice; and a PostgreSQL server.
+//! served over TLS on a port of the system's choice, in this process or as
+//! programs of its own; and a PostgreSQL server.
 
 pub mod postgres;
 
+mod deployment;
+mod process;
 mod program;
 
 use std::net::SocketAddr;
@@ -36,6 +39,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use deployment::Deployment;
+pub use process::Running;
 pub use program::program;
 
 /// The name by which the provider knows the tests.
@@ -75,6 +80,14 @@ impl Directory {
     /// # Errors
     /// What one of these steps says.
     pub fn build(count: usize, seed: u64) -> Result<Self> {
+        Self::build_with(count, seed, None)
+    }
+
+    /// The same, with this configuration.
+    ///
+    /// # Errors
+    /// What one of these steps says.
+    pub fn build_with(count: usize, seed: u64, config: Option<&str>) -> Result<Self> {
         let root = TempDir::new()?;
         let now = UnixTime::now();
         let file = root.path().join("sample.jsonl");
@@ -95,6 +108,9 @@ impl Directory {
             listen: None,
         };
         let data = DataDir::init(&root.path().join("data"), &options)?;
+        if let Some(config) = config {
+            std::fs::write(data.root().join("config.toml"), config)?;
+        }
         let mut senders = data.senders()?;
         let api_key = senders.add(SenderName::new(SENDER)?, now, &mut rand::rng())?;
         senders.write(&data.senders_path())?;
@@ -214,6 +230,26 @@ impl Directory {
             self.trust(),
             now,
         ))
+    }
+
+    /// Closes what is open, so that programs can serve it.
+    ///
+    /// # Errors
+    /// A sample that doesn't decode.
+    pub fn hand_over(self) -> Result<Deployment> {
+        let expected = self
+            .records
+            .iter()
+            .map(|record| Ok((record.csi.clone(), self.expected(record)?)));
+        let expected = expected.collect::<Result<_>>()?;
+        let trust = self.trust().clone();
+        Ok(Deployment {
+            root: self.root,
+            data: self.data,
+            trust,
+            api_key: self.api_key,
+            expected,
+        })
     }
 
     /// Serves the published snapshot.

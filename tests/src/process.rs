@@ -7,19 +7,19 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::program;
 use anyhow::{Context as _, Result, bail};
 use server::data_dir::DataDir;
-use tests::program;
 
 /// Much longer than a start takes.
 const START: Duration = Duration::from_secs(60);
 
 /// A server that runs until it is killed or dropped.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     log: PathBuf,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Running {
@@ -27,7 +27,7 @@ impl Running {
     ///
     /// # Errors
     /// What it says when it ends instead.
-    pub(crate) fn start(data: &DataDir) -> Result<Self> {
+    pub fn start(data: &DataDir) -> Result<Self> {
         let log = data.root().join("server.log");
         let child = Command::new(program("sotto-server")?)
             .arg("--data")
@@ -59,21 +59,31 @@ impl Running {
         bail!("not up after {START:?}: {}", running.said()?)
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    /// A log that can't be read.
+    pub fn said(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
     /// Kills it at once, whatever it does; gives what it has logged.
     ///
     /// # Errors
     /// It had ended by itself.
-    pub(crate) fn kill(mut self) -> Result<String> {
+    pub fn kill(mut self) -> Result<String> {
         if let Some(status) = self.child.try_wait()? {
             bail!("it ended by itself, {status}: {}", self.said()?);
         }
         self.child.kill()?;
         self.child.wait()?;
         self.said()
-    }
-
-    fn said(&self) -> Result<String> {
-        Ok(fs::read_to_string(&self.log)?)
     }
 }
 
