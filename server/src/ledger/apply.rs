@@ -12,6 +12,8 @@ pub(super) struct Group {
     /// Meters that aren't full.
     balances: HashMap<MeterId, Balance>,
     spent: HashSet<[u8; 32]>,
+    /// Tokens that expired until then may have been forgotten.
+    forgotten: UnixTime,
     changed: HashMap<MeterId, Quota>,
     added: Vec<SpentToken>,
 }
@@ -37,10 +39,15 @@ pub(super) fn tokens(spends: &[Spend]) -> BTreeSet<[u8; 32]> {
 }
 
 impl Group {
-    pub(super) fn new(balances: HashMap<MeterId, Balance>, spent: HashSet<[u8; 32]>) -> Self {
+    pub(super) fn new(
+        balances: HashMap<MeterId, Balance>,
+        spent: HashSet<[u8; 32]>,
+        forgotten: UnixTime,
+    ) -> Self {
         Self {
             balances,
             spent,
+            forgotten,
             changed: HashMap::new(),
             added: Vec::new(),
         }
@@ -73,9 +80,11 @@ impl Group {
 
     fn one(&mut self, spend: &Spend, now: UnixTime) -> Outcome {
         let mut seen = HashSet::new();
-        // One that has expired may have been forgotten.
+        // One that has expired may have been forgotten, also by a clock that has
+        // gone back since.
+        let expired = self.forgotten.max(now);
         let replayed = |token: &SpentToken| {
-            token.expires <= now || self.spent.contains(&token.id) || !seen.insert(token.id)
+            token.expires <= expired || self.spent.contains(&token.id) || !seen.insert(token.id)
         };
         if spend.tokens.iter().any(replayed) {
             return Outcome::Replayed;

@@ -47,6 +47,7 @@ pub fn check(fresh: Fresh<'_>) {
     clocks_that_go_back_give_nothing(fresh);
     what_is_spent_stays_spent(fresh);
     what_has_expired_or_is_full_is_forgotten(fresh);
+    what_was_forgotten_stays_spent(fresh);
     much_is_forgotten(fresh);
     large_numbers_are_kept(fresh);
     races::check(fresh);
@@ -284,6 +285,25 @@ fn what_is_spent_stays_spent(fresh: Fresh<'_>) {
     let ledger = bench.open();
     assert_eq!(left(&*ledger, 1, NOON), 0);
     assert_eq!(one(&*ledger, &tokens(&[token(1)]), NOON), Outcome::Replayed);
+}
+
+/// A clock that was ahead has had tokens forgotten, and has gone back.
+fn what_was_forgotten_stays_spent(fresh: Fresh<'_>) {
+    let bench = fresh();
+    let ledger = bench.open();
+    assert!(is_spent(&one(&*ledger, &tokens(&[token(1)]), NOON)));
+    let ahead = token(1).expires;
+    assert_eq!(ledger.forget(ahead).unwrap(), 1);
+    assert_eq!(ledger.forget(at(NOON)).unwrap(), 0);
+    drop(ledger);
+    let ledger = bench.open();
+    assert_eq!(one(&*ledger, &tokens(&[token(1)]), NOON), Outcome::Replayed);
+    // Those that live longer than the clock was ahead are not affected.
+    let longer = SpentToken {
+        expires: ahead.saturating_add(1),
+        ..token(2)
+    };
+    assert!(is_spent(&one(&*ledger, &tokens(&[longer]), NOON)));
 }
 
 fn what_has_expired_or_is_full_is_forgotten(fresh: Fresh<'_>) {

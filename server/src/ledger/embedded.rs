@@ -28,6 +28,10 @@ const EXPIRY: TableDefinition<'_, (u64, Name), ()> = TableDefinition::new("expir
 const META: TableDefinition<'_, &'static str, &'static [u8]> = TableDefinition::new("meta");
 
 const VERSION: u64 = 1;
+
+/// In [`META`]: until when expired tokens were forgotten.
+const FORGOTTEN: &str = "forgotten";
+
 const CACHE_BYTES: usize = 32 << 20;
 
 /// What is forgotten in one commit: spends wait no longer than for that.
@@ -140,6 +144,11 @@ impl EmbeddedLedger {
         let transaction = self.database.begin_write().map_err(engine)?;
         let mut expired = Vec::new();
         {
+            let mut meta = transaction.open_table(META).map_err(engine)?;
+            if forgotten(&meta)? < now {
+                meta.insert(FORGOTTEN, now.as_secs().to_be_bytes().as_slice())
+                    .map_err(engine)?;
+            }
             let mut spent = transaction.open_table(SPENT).map_err(engine)?;
             let mut expiry = transaction.open_table(EXPIRY).map_err(engine)?;
             let end = (now.as_secs(), &[0xff; 32]);
@@ -178,7 +187,8 @@ impl Ledger for EmbeddedLedger {
                     known.insert(id);
                 }
             }
-            let mut group = Group::new(balances, known);
+            let meta = transaction.open_table(META).map_err(engine)?;
+            let mut group = Group::new(balances, known, forgotten(&meta)?);
             let outcomes = group.apply(spends, now);
             for changed in group.changed() {
                 let Balance { parts, at, spent } = changed.balance;
@@ -247,6 +257,17 @@ fn read(
         let [parts, at, spent, _] = found.value();
         Balance { parts, at, spent }
     }))
+}
+
+/// Until when expired tokens were forgotten; never, at first.
+fn forgotten(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<UnixTime, LedgerError> {
+    let Some(found) = meta.get(FORGOTTEN).map_err(engine)? else {
+        return Ok(UnixTime::from_secs(0));
+    };
+    let secs = found.value().try_into().map_err(|_| LedgerError::Corrupt)?;
+    Ok(UnixTime::from_secs(u64::from_be_bytes(secs)))
 }
 
 fn is_full(meter: &Meter, now: UnixTime) -> bool {

@@ -59,7 +59,7 @@ impl PostgresLedger {
         check(
             &mut session,
             &keys,
-            "SELECT version, key_check FROM sotto.ledger",
+            "SELECT version, key_check, forgotten FROM sotto.ledger",
         )?;
         session.commit()?;
         Ok(Self { engine, keys })
@@ -73,15 +73,15 @@ impl PostgresLedger {
             "BEGIN ISOLATION LEVEL READ COMMITTED; \
              SET LOCAL idle_in_transaction_session_timeout = '60s'",
         )?;
-        check(
+        let forgotten = check(
             &mut session,
             &self.keys,
-            "SELECT version, key_check FROM sotto.ledger FOR UPDATE",
+            "SELECT version, key_check, forgotten FROM sotto.ledger FOR UPDATE",
         )?;
         let meters: Vec<MeterId> = apply::meters(spends).into_iter().collect();
         let balances = balances(&mut session, &meters)?;
         let spent = spent(&mut session, spends)?;
-        let mut group = Group::new(balances, spent);
+        let mut group = Group::new(balances, spent, forgotten);
         let outcomes = group.apply(spends, now);
         write_meters(&mut session, &group.changed())?;
         write_tokens(&mut session, group.added())?;
@@ -147,6 +147,11 @@ impl Ledger for PostgresLedger {
     }
 
     fn forget(&self, now: UnixTime) -> Result<u64, LedgerError> {
+        // Before any is gone, and seen by all who spend from then on.
+        let mut session = Session::begin(&self.engine, "BEGIN")?;
+        let note = sqlx::query("UPDATE sotto.ledger SET forgotten = $1 WHERE forgotten < $1");
+        session.fetch(note.bind(bigint(now.as_secs())))?;
+        session.commit()?;
         let forgotten = self.delete(
             "DELETE FROM sotto.spent WHERE id IN \
              (SELECT id FROM sotto.spent WHERE expires <= $2 LIMIT $1) RETURNING 1",
@@ -171,12 +176,13 @@ impl Ledger for PostgresLedger {
     }
 }
 
-/// Compares version and key with those of the database.
+/// Compares version and key with those of the database; gives until when expired
+/// tokens were forgotten.
 fn check(
     session: &mut Session<'_>,
     keys: &LedgerKeys,
     statement: &'static str,
-) -> Result<(), LedgerError> {
+) -> Result<UnixTime, LedgerError> {
     let rows = session.fetch(sqlx::query(statement))?;
     let row = rows.first().ok_or(PostgresError::Form)?;
     let (version, key): (i64, Vec<u8>) = (value(row, 0)?, value(row, 1)?);
@@ -191,7 +197,8 @@ fn check(
     if key != keys.check() {
         return Err(LedgerError::ForeignKey { path });
     }
-    Ok(())
+    let forgotten = u64::try_from(value::<i64>(row, 2)?).map_err(|_| LedgerError::Corrupt)?;
+    Ok(UnixTime::from_secs(forgotten))
 }
 
 fn balances(
