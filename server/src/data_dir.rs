@@ -312,6 +312,11 @@ impl DataDir {
         self.path("issuers.toml")
     }
 
+    /// Where it is noted until when their keys were said to be in force.
+    pub fn issuer_terms(&self) -> PathBuf {
+        self.path("issuers.terms.json")
+    }
+
     /// Keeps other commands from writing.
     ///
     /// # Errors
@@ -326,7 +331,13 @@ impl DataDir {
             .open(&path)
             .map_err(FileError::new("open", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(WriterLock { _file: file }),
+            Ok(()) => {
+                // Of a process that was killed while it wrote a key.
+                for keys in ["keys", "keys/oprf", "keys/tokens"] {
+                    durable::remove_pending(&self.path(keys))?;
+                }
+                Ok(WriterLock { _file: file })
+            }
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked {
                 path: self.root.clone(),
             }),

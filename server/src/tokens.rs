@@ -9,6 +9,7 @@
 mod issuers;
 mod keys;
 mod published;
+mod terms;
 
 use std::fmt;
 use std::sync::Arc;
@@ -91,6 +92,16 @@ pub enum TokensError {
         /// The file.
         path: String,
     },
+    /// A key of another issuer would be in force for longer than before.
+    #[error(
+        "issuers.toml: the key of {name} was to end at {known}: tokens that were spent are forgotten then, so a later not_after would make them good again; give {name} a new key for the time from then on"
+    )]
+    Extended {
+        /// The issuer.
+        name: String,
+        /// When its key ends.
+        known: UnixTime,
+    },
     /// The other issuers.
     #[error("{path}: {message}")]
     Issuers {
@@ -125,7 +136,7 @@ impl Tokens {
         Ok(Self {
             name: ServerName::new(&config.issuer).map_err(TokensError::Issuer)?,
             keys: keys::read_all(&data.token_keys(), data.passphrases())?,
-            issuers: Issuers::read(&data.issuers_path())?,
+            issuers: terms::accept(Issuers::read(&data.issuers_path())?, &data.issuer_terms())?,
             directory: digest
                 .map(|digest| published::read(&data.token_directories(), digest))
                 .transpose()?

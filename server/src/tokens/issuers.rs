@@ -94,6 +94,11 @@ impl Issuers {
         self.in_force(now).find(|issuer| issuer.key.id() == *id)
     }
 
+    /// All of them, in force or not.
+    pub fn all(&self) -> &[Issuer] {
+        &self.0
+    }
+
     /// Those in force.
     pub fn in_force(&self, now: UnixTime) -> impl Iterator<Item = &Issuer> {
         self.0

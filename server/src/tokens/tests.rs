@@ -222,4 +222,23 @@ fn tokens_of_other_issuers_are_taken_as_listed() {
         std::fs::write(data.issuers_path(), bad).unwrap();
         assert!(Tokens::open(&data, None).is_err());
     }
+    // Spent tokens are forgotten when the key ends: it can't end later than was
+    // said, also if it wasn't listed in between.
+    let later = entry.replace("2026-12-01", "2026-12-02");
+    let sooner = entry.replace("2026-12-01", "2026-11-30");
+    for (listed, is_taken) in [
+        (&later, false),
+        (&String::new(), true),
+        (&later, false),
+        (&entry, true),
+        (&sooner, true),
+        (&entry, false),
+        (&sooner, true),
+    ] {
+        std::fs::write(data.issuers_path(), listed).unwrap();
+        match Tokens::open(&data, None) {
+            Err(DataDirError::Tokens(TokensError::Extended { .. })) => assert!(!is_taken),
+            opened => assert_eq!(opened.is_ok(), is_taken),
+        }
+    }
 }
