@@ -9,6 +9,7 @@ mod evaluations;
 mod handlers;
 mod listen;
 mod patience;
+mod places;
 mod publishing;
 mod quota;
 mod redeem;
@@ -32,6 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use error::Error;
 use evaluations::Evaluator;
 pub use listen::{ListenLimits, serve};
+use places::Places;
 
 use crate::accept::AudienceLimits;
 use crate::config::{Config, LogFormat};
@@ -48,9 +50,6 @@ use crate::snapshot::{Snapshot, SnapshotError, current};
 use crate::store::Store;
 use crate::tokens::Tokens;
 use crate::writer::Writer;
-
-/// Request bodies in memory at a time: of a quarter of a megabyte at most.
-const BODIES_MAX: usize = 256;
 
 /// Bodies of submissions in memory at a time: of 16 KiB at most.
 const SUBMISSIONS_MAX: usize = 256;
@@ -78,7 +77,7 @@ pub struct AppState {
     meter: Meter,
     /// Names meters.
     meters: LedgerKeys,
-    quotas: Quotas,
+    quotas: ArcSwap<Quotas>,
     clock: fn() -> UnixTime,
     scheduler: Scheduler<Snapshot>,
     /// Whether new requests are welcome.
@@ -86,11 +85,14 @@ pub struct AppState {
     /// Tells of passes that failed their check.
     faults: Notify,
     body_timeout: Duration,
-    bodies: Semaphore,
+    bodies: Places,
     /// Places for the bodies of recipients and CSIPs, who need no account.
     submissions: Semaphore,
     /// One permit a core: OPRF evaluations take long.
     evaluations: Arc<Semaphore>,
+    /// Half as many for tokens that are still to be verified: whoever sends bad
+    /// ones keeps nobody from what was paid for.
+    verifying_tokens: Arc<Semaphore>,
     /// For signatures of submissions, and for reading the store.
     verifications: Arc<Semaphore>,
 }
@@ -212,16 +214,17 @@ impl AppState {
             meter: Meter::start(Arc::clone(&parts.ledger), parts.clock)?,
             ledger: parts.ledger,
             meters: parts.ledger_keys,
-            quotas: parts.quotas,
+            quotas: ArcSwap::from_pointee(parts.quotas),
             clock: parts.clock,
             store: parts.store,
             scheduler: Scheduler::start(parts.limits, parts.threads)?,
             ready: AtomicBool::new(true),
             faults: Notify::new(),
             body_timeout: parts.body_timeout,
-            bodies: Semaphore::new(BODIES_MAX),
+            bodies: Places::new(),
             submissions: Semaphore::new(SUBMISSIONS_MAX),
             evaluations: Arc::new(Semaphore::new(cores)),
+            verifying_tokens: Arc::new(Semaphore::new(cores.div_ceil(2))),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
         };
         if let Some(snapshot) = parts.snapshot {
@@ -291,12 +294,13 @@ impl AppState {
         self.ledger.forget((self.clock)().saturating_sub(SKEW_SECS))
     }
 
-    /// Reads the trust list and the senders again.
+    /// Reads the trust list, the senders and the quotas again.
     ///
     /// # Errors
     /// [`DataDirError`]; what was in force stays.
     pub fn reload(&self, data: &DataDir) -> Result<(), DataDirError> {
         let (trust, senders) = (data.trust()?, data.senders()?);
+        let quotas = data.config()?.quota;
         let digest = self
             .snapshot()
             .and_then(|snapshot| snapshot.manifest().token_keys);
@@ -304,6 +308,7 @@ impl AppState {
         self.trust.store(Arc::new(trust));
         self.replace_tokens(tokens);
         self.senders.store(Arc::new(senders));
+        self.quotas.store(Arc::new(quotas));
         Ok(())
     }
 

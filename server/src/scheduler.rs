@@ -180,6 +180,18 @@ impl<E: Engine> Scheduler<E> {
         }
     }
 
+    /// Whether there is room for a query now; another one may take it.
+    ///
+    /// # Errors
+    /// Those of [`answer`](Self::answer) for want of room.
+    pub fn admits(&self, requester: Requester) -> Result<(), ScheduleError> {
+        let mut state = self.shared.lock();
+        match state.queue.refuses(requester) {
+            None => Ok(()),
+            Some(bound) => Err(state.refusal(self.shared.limits, bound)),
+        }
+    }
+
     /// Queries that wait now.
     pub fn waiting(&self) -> usize {
         self.shared.lock().queue.len()
@@ -206,22 +218,9 @@ impl<E: Engine> Shared<E> {
             reply,
         });
         if let Some(refused) = refused {
-            let retry_after = state.retry_after(self.limits);
             // It may be this query or another one.
-            let _ = refused.job.reply.send(Err(match refused.bound {
-                Bound::Total => ScheduleError::Full {
-                    queue_length: self.limits.queue_length,
-                    retry_after,
-                },
-                Bound::PerAccount => ScheduleError::AccountFull {
-                    per_account: self.limits.per_account,
-                    retry_after,
-                },
-                Bound::PerSender => ScheduleError::SenderFull {
-                    per_sender: self.limits.per_sender,
-                    retry_after,
-                },
-            }));
+            let error = state.refusal(self.limits, refused.bound);
+            let _ = refused.job.reply.send(Err(error));
         }
         drop(state);
         self.arrived.notify_one();
@@ -235,6 +234,24 @@ impl<E: Engine> Shared<E> {
 }
 
 impl<E: Engine> State<E> {
+    fn refusal(&self, limits: Limits, bound: Bound) -> ScheduleError {
+        let retry_after = self.retry_after(limits);
+        match bound {
+            Bound::Total => ScheduleError::Full {
+                queue_length: limits.queue_length,
+                retry_after,
+            },
+            Bound::PerAccount => ScheduleError::AccountFull {
+                per_account: limits.per_account,
+                retry_after,
+            },
+            Bound::PerSender => ScheduleError::SenderFull {
+                per_sender: limits.per_sender,
+                retry_after,
+            },
+        }
+    }
+
     /// How long those that wait will take, at least a second.
     fn retry_after(&self, limits: Limits) -> Duration {
         let passes = self.queue.len().div_ceil(limits.max_batch.max(1)) as u32 + 1;

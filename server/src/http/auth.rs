@@ -71,7 +71,7 @@ pub(super) fn authenticate(
         index,
         account: name.clone(),
         sender: state.meters.meter(Holder::Sender(name, pseudonym.as_ref())),
-        quotas: state.quotas.of(&own),
+        quotas: state.quotas.load().of(&own),
     })
 }
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use protocol::manifest::SnapshotId;
 use protocol::merkle::Hash;
 use protocol::wire::{OprfRequest, OprfResponse, media};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::access::Noted;
@@ -89,37 +90,29 @@ pub(super) async fn oprf(
     }
     let caller = authenticate(&state, &parts, &noted)?;
     let length = Length::AtMost(OprfRequest::BYTES_MAX);
-    let bytes = {
-        let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
-        body::read(
-            &parts,
-            body,
-            media::CBOR,
-            length,
-            state.body_timeout,
-            &noted,
-        )
-        .await?
-    };
+    let place = state.bodies.of_account(caller.index)?;
+    let timeout = state.body_timeout;
+    let bytes = body::read(&parts, body, media::CBOR, length, timeout, &noted).await?;
     let of_task = Arc::clone(&state);
-    let request = in_turn(&state, move || check(&of_task, &bytes)).await?;
-    // What is malformed costs nothing. No place is held meanwhile: a ledger that
+    let request = in_turn(&state.evaluations, move || check(&of_task, &bytes)).await?;
+    // What is malformed costs nothing. No place is held from here on: a ledger that
     // is slow keeps nobody else from theirs.
+    drop(place);
     let remaining = quota::charge(&state, &caller, request.elements.len()).await?;
     let of_task = Arc::clone(&state);
-    let evaluated = in_turn(&state, move || evaluate(&of_task, &request)).await?;
+    let evaluated = in_turn(&state.evaluations, move || evaluate(&of_task, &request)).await?;
     let mut response = fresh(media::CBOR, evaluated);
     quota::announce(response.headers_mut(), &remaining);
     Ok(response)
 }
 
-/// Does work on a thread for that, one piece a core at a time.
+/// Does work on a thread for that, as many pieces at a time as there are turns.
 pub(super) async fn in_turn<T: Send + 'static>(
-    state: &AppState,
+    turns: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     // Never closed; and if it were, the server would be stopping.
-    let place = Arc::clone(&state.evaluations)
+    let place = Arc::clone(turns)
         .acquire_owned()
         .await
         .map_err(|_| Error::NotReady)?;
@@ -139,14 +132,15 @@ pub(super) async fn query(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.into_parts();
-    let (requester, payment) = match redeem::offered(&parts)? {
+    let (requester, payment, _place) = match redeem::offered(&parts)? {
         Some(token) => {
+            let place = state.bodies.of_token(token.spent_id())?;
             let payment = redeem::verify(&state, vec![token]).await?;
             let requester = Requester {
                 account: Account::Tokens,
                 sender: 0,
             };
-            (requester, Some(payment))
+            (requester, Some(payment), place)
         }
         None => {
             let caller = authenticate(&state, &parts, &noted)?;
@@ -154,12 +148,11 @@ pub(super) async fn query(
                 account: Account::Known(caller.index),
                 sender: caller.lane(),
             };
-            (requester, None)
+            (requester, None, state.bodies.of_account(caller.index)?)
         }
     };
     let snapshot = named(&state, &id)?;
     let length = Length::Exactly(pir_core::query::encoded_bytes(snapshot.params()));
-    let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
     let bytes = body::read(
         &parts,
         body,
@@ -176,6 +169,8 @@ pub(super) async fn query(
         .map_err(|_| Error::Panicked)?
         .map_err(Error::Query)?;
     if let Some(payment) = payment {
+        // A token is not spent on what would be refused at once.
+        state.scheduler.admits(requester)?;
         redeem::spend(&state, payment).await?;
     }
     let engine = Arc::clone(&snapshot);

@@ -1,6 +1,7 @@
 //! What tokens pay for: verified first, then spent, then done. A failure after
 //! that leaves them spent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -37,7 +38,11 @@ pub(super) fn offered(parts: &Parts) -> Result<Option<Token>, Error> {
     }
 }
 
-/// Verifies tokens, on the places of evaluations, which they take as long as.
+/// Tokens that are verified in one turn, of one to two milliseconds each: those of
+/// others come in between.
+const TURN: usize = 32;
+
+/// Verifies tokens, up to the first that isn't taken.
 ///
 /// # Errors
 /// [`Error::Token`] for the first that isn't taken, [`Error::NotReady`],
@@ -45,36 +50,36 @@ pub(super) fn offered(parts: &Parts) -> Result<Option<Token>, Error> {
 pub(super) async fn verify(state: &Arc<AppState>, tokens: Vec<Token>) -> Result<Payment, Error> {
     let in_force = state.tokens.load_full();
     let now = (state.clock)();
-    let of_task = Arc::clone(state);
-    let verified = in_turn(state, move || {
-        let mut payment = Spend::default();
-        for token in &tokens {
-            let good = in_force.verify(token, now)?;
-            payment.tokens.push(SpentToken {
-                id: token.spent_id(),
-                expires: good.expires,
-            });
-            if let Some(issuer) = good.issuer {
-                charge_issuer(&of_task, &mut payment, issuer);
+    let mut payment = Spend::default();
+    let mut tokens = tokens.into_iter().peekable();
+    while tokens.peek().is_some() {
+        let turn: Vec<Token> = tokens.by_ref().take(TURN).collect();
+        let (of_task, in_force) = (Arc::clone(state), Arc::clone(&in_force));
+        let verified = in_turn(&state.verifying_tokens, move || {
+            let mut payment = Spend::default();
+            for token in &turn {
+                let good = in_force.verify(token, now)?;
+                payment.tokens.push(SpentToken {
+                    id: token.spent_id(),
+                    expires: good.expires,
+                });
+                if let Some(issuer) = good.issuer {
+                    charge_issuer(&of_task, &mut payment, issuer);
+                }
             }
-        }
-        Ok(Payment(payment))
-    });
-    verified.await
+            Ok(payment)
+        });
+        merge(&mut payment, verified.await?);
+    }
+    Ok(Payment(payment))
 }
 
 /// Spends them, all or none.
 ///
 /// # Errors
-/// [`Error::Token`] if one was spent before, or is there twice; what
-/// [`quota::spend`] says.
+/// [`Error::Token`] if one was spent before; what [`quota::spend`] says.
 pub(super) async fn spend(state: &AppState, payment: Payment) -> Result<(), Error> {
     let Payment(payment) = payment;
-    let mut ids: Vec<_> = payment.tokens.iter().map(|token| token.id).collect();
-    ids.sort_unstable();
-    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Refused::Spent.into());
-    }
     match quota::spend(state, payment).await {
         Ok(_) => Ok(()),
         Err(Error::Replayed) => Err(Refused::Spent.into()),
@@ -97,19 +102,11 @@ pub(super) async fn spend(state: &AppState, payment: Payment) -> Result<(), Erro
     }
 }
 
-/// One token more of an issuer's, which has a cap for the day alone.
+/// One token more of an issuer's, which has a cap for the day alone, and of all
+/// that is evaluated: nobody charged for it when it was issued.
 fn charge_issuer(state: &AppState, payment: &mut Spend, issuer: &Issuer) {
-    let meter = state.meters.meter(Holder::Issuer(issuer.name.as_str()));
-    if let Some(charge) = payment
-        .charges
-        .iter_mut()
-        .find(|charge| charge.meter == meter)
-    {
-        charge.amount += 1;
-        return;
-    }
-    payment.charges.push(Charge {
-        meter,
+    let own = Charge {
+        meter: state.meters.meter(Holder::Issuer(issuer.name.as_str())),
         quota: Quota {
             burst: issuer.per_day,
             refill_per_hour: issuer.per_day,
@@ -117,7 +114,16 @@ fn charge_issuer(state: &AppState, payment: &mut Spend, issuer: &Issuer) {
         },
         amount: 1,
         level: Level::Account,
-    });
+    };
+    let everyone = Charge {
+        meter: state.meters.meter(Holder::Everyone),
+        quota: state.quotas.load().global,
+        amount: 1,
+        level: Level::Global,
+    };
+    for charge in [own, everyone] {
+        add(&mut payment.charges, charge);
+    }
 }
 
 /// Evaluates blinded elements, one for each token.
@@ -131,17 +137,26 @@ pub(super) async fn oprf(
     body: Body,
     first: Token,
 ) -> Result<Response<Body>, Error> {
+    let place = state.bodies.of_token(first.spent_id())?;
+    let first_id = first.spent_id();
     // Before the body, which is long for those who pay for many.
     let Payment(mut payment) = verify(&state, vec![first]).await?;
     let length = Length::AtMost(PaidOprfRequest::BYTES_MAX);
-    let bytes = {
-        let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
-        body::read(parts, body, media::CBOR, length, state.body_timeout, noted).await?
-    };
+    let timeout = state.body_timeout;
+    let bytes = body::read(parts, body, media::CBOR, length, timeout, noted).await?;
     let of_task = Arc::clone(&state);
-    let decoded = in_turn(&state, move || {
+    let decoded = in_turn(&state.verifying_tokens, move || {
         let paid = PaidOprfRequest::decode(&bytes)?;
         check_epoch(&of_task, &paid.request)?;
+        // The same token many times is not verified many times.
+        let mut seen = HashSet::from([first_id]);
+        if !paid
+            .tokens
+            .iter()
+            .all(|token| seen.insert(token.spent_id()))
+        {
+            return Err(Refused::Spent.into());
+        }
         Ok(paid)
     });
     let PaidOprfRequest { request, tokens } = decoded.await?;
@@ -149,9 +164,10 @@ pub(super) async fn oprf(
         let Payment(others) = verify(&state, tokens).await?;
         merge(&mut payment, others);
     }
+    drop(place);
     spend(&state, Payment(payment)).await?;
     let of_task = Arc::clone(&state);
-    let evaluated = in_turn(&state, move || evaluate(&of_task, &request)).await?;
+    let evaluated = in_turn(&state.evaluations, move || evaluate(&of_task, &request)).await?;
     Ok(fresh(media::CBOR, evaluated))
 }
 
@@ -159,13 +175,13 @@ pub(super) async fn oprf(
 fn merge(payment: &mut Spend, other: Spend) {
     payment.tokens.extend(other.tokens);
     for charge in other.charges {
-        match payment
-            .charges
-            .iter_mut()
-            .find(|known| known.meter == charge.meter)
-        {
-            Some(known) => known.amount += charge.amount,
-            None => payment.charges.push(charge),
-        }
+        add(&mut payment.charges, charge);
+    }
+}
+
+fn add(charges: &mut Vec<Charge>, charge: Charge) {
+    match charges.iter_mut().find(|known| known.meter == charge.meter) {
+        Some(known) => known.amount += charge.amount,
+        None => charges.push(charge),
     }
 }

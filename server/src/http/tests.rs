@@ -378,7 +378,16 @@ async fn health_follows_draining() {
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_bodies_are_refused_at_once() {
     let state = state();
-    let _all = state.bodies.acquire_many(BODIES_MAX as u32).await.unwrap();
+    let all = (0..4).flat_map(|account| (0..64).map(move |_| account));
+    let _all: Vec<_> = all
+        .map(|account| {
+            state
+                .bodies
+                .of_account((account + 1000).into())
+                .ok()
+                .unwrap()
+        })
+        .collect();
     let (query, _) = good_query(&state, 0);
     let problem = refused(
         &state,

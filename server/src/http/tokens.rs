@@ -46,19 +46,18 @@ pub(super) async fn issue(
     let caller = authenticate(&state, &parts, &noted)?;
     let form = Form::of(&parts.headers);
     let length = Length::AtMost(form.bytes_max());
-    let bytes = {
-        let _place = state.bodies.try_acquire().map_err(|_| Error::Busy)?;
-        let timeout = state.body_timeout;
-        body::read(&parts, body, form.request(), length, timeout, &noted).await?
-    };
-    let request = in_turn(&state, move || form.decode(&bytes)).await?;
+    let place = state.bodies.of_account(caller.index)?;
+    let timeout = state.body_timeout;
+    let bytes = body::read(&parts, body, form.request(), length, timeout, &noted).await?;
+    let request = in_turn(&state.evaluations, move || form.decode(&bytes)).await?;
+    drop(place);
     let tokens = state.tokens.load_full();
     let now = (state.clock)();
     if tokens.issuing(request.truncated_key_id, now).is_none() {
         return Err(Error::TokenKey);
     }
     let remaining = quota::charge(&state, &caller, request.elements.len()).await?;
-    let issued = in_turn(&state, move || {
+    let issued = in_turn(&state.evaluations, move || {
         let key = tokens
             .issuing(request.truncated_key_id, now)
             .ok_or(Error::TokenKey)?;

@@ -187,11 +187,29 @@ impl<E: Engine> Queue<E> {
         self.lanes.iter().find(|lane| lane.account == account)
     }
 
+    /// Whether another query of this requester would be refused at once.
+    pub(super) fn refuses(&mut self, requester: Requester) -> Option<Bound> {
+        self.bound_for(requester)?;
+        self.retain(|job| !job.reply.is_closed());
+        let bound = self.bound_for(requester)?;
+        let own = self.lane(requester.account);
+        let within = own.is_some_and(|own| own.most() >= own.of(requester.sender) + 2);
+        let length = own.map_or(0, |own| own.length);
+        let displaces = match bound {
+            Bound::PerSender => false,
+            Bound::PerAccount => within,
+            Bound::Total => within || self.lanes.iter().any(|lane| lane.length >= length + 2),
+        };
+        (!displaces).then_some(bound)
+    }
+
     /// The bound that another query of this requester would exceed, the narrowest
     /// first.
     fn bound_for(&self, requester: Requester) -> Option<Bound> {
         let lane = self.lane(requester.account);
-        if lane.map_or(0, |lane| lane.of(requester.sender)) >= self.bounds.per_sender {
+        // Who pays with tokens is no sender that could be told from others.
+        let known = requester.account != Account::Tokens;
+        if known && lane.map_or(0, |lane| lane.of(requester.sender)) >= self.bounds.per_sender {
             Some(Bound::PerSender)
         } else if lane.map_or(0, |lane| lane.length) >= self.bounds.per_account {
             Some(Bound::PerAccount)
@@ -245,6 +263,12 @@ impl<E: Engine> Lane<E> {
         senders
             .find(|lane| lane.sender == sender)
             .map_or(0, |lane| lane.jobs.len())
+    }
+
+    /// Queries of the sender with most.
+    fn most(&self) -> usize {
+        let lengths = self.senders.iter().map(|lane| lane.jobs.len());
+        lengths.max().unwrap_or(0)
     }
 
     /// Whose turn it is among those with a query for this engine, and which one.

@@ -264,6 +264,16 @@ async fn an_account_may_have_quotas_of_its_own() {
 }
 
 #[tokio::test]
+async fn other_quotas_are_in_force_once_they_are_read() {
+    let metered = Metered::new(SMALL, |_| ());
+    refusal(metered.evaluate(0, None, 6).await).await;
+    // Its senders are others, its quotas those that a configuration begins with.
+    metered.state.reload(&shared().data).unwrap();
+    let request = post_request(wire::OPRF_PATH, media::CBOR, elements_of(FIRST_EPOCH, 6));
+    assert_eq!(ask(&metered.state, request).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn what_is_malformed_costs_nothing() {
     let metered = Metered::new(SMALL, |_| ());
     let epoch = FIRST_EPOCH;

@@ -51,13 +51,19 @@ impl Bench {
         (account, sender): (u32, u64),
         query: u32,
     ) -> Option<(u32, Bound)> {
+        let account = Account::Known(account.into());
+        self.push_by(engine, Requester { account, sender }, query)
+    }
+
+    fn push_as(&mut self, requester: Requester, query: u32) -> Option<(u32, Bound)> {
+        self.push_by(0, requester, query)
+    }
+
+    fn push_by(&mut self, engine: usize, requester: Requester, query: u32) -> Option<(u32, Bound)> {
         let (reply, receiver) = oneshot::channel();
         self.receivers.push(receiver);
         let refused = self.queue.push(Job {
-            requester: Requester {
-                account: Account::Known(account.into()),
-                sender,
-            },
+            requester,
             engine: Arc::clone(&self.engines[engine]),
             query,
             since: Instant::now(),
@@ -86,6 +92,34 @@ fn one_sender_is_served_in_its_order() {
     assert_eq!(bench.take(9), [3, 4, 5]);
     assert!(bench.take(9).is_empty());
     assert_eq!(bench.queue.len(), 0);
+}
+
+#[test]
+fn who_pays_with_tokens_is_not_one_sender() {
+    let mut bench = Bench::with_bounds(Bounds {
+        total: 10,
+        per_account: 5,
+        per_sender: 3,
+    });
+    (0..3).for_each(|query| assert_eq!(bench.push(0, query), None));
+    let known = Requester {
+        account: Account::Known(0.into()),
+        sender: 0,
+    };
+    let tokens = Requester {
+        account: Account::Tokens,
+        sender: 0,
+    };
+    assert_eq!(bench.queue.refuses(known), Some(Bound::PerSender));
+    for query in 10..15 {
+        assert_eq!(bench.queue.refuses(tokens), None);
+        assert_eq!(bench.push_as(tokens, query), None);
+    }
+    assert_eq!(bench.queue.refuses(tokens), Some(Bound::PerAccount));
+    // Those that were given up make room.
+    bench.receivers.clear();
+    assert_eq!(bench.queue.refuses(known), None);
+    assert_eq!(bench.queue.refuses(tokens), None);
 }
 
 #[test]
