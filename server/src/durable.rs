@@ -186,6 +186,26 @@ impl Drop for Pending {
     }
 }
 
+/// Removes what processes that were killed left in a directory under temporary
+/// names. Nothing else may be writing there.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_pending(directory: &Path) -> Result<(), FileError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(FileError::new("read", directory))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(FileError::new("read", directory))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 fn synchronise_directory(path: &Path) -> Result<(), FileError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -198,6 +218,23 @@ fn synchronise_directory(path: &Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn only_what_was_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in [".store.key.12.00ab.tmp", "store.key", ".hidden", "a.tmp"] {
+            fs::write(path(name), "a key").unwrap();
+        }
+        remove_pending(directory.path()).unwrap();
+        remove_pending(&path("none")).unwrap();
+        assert!(!path(".store.key.12.00ab.tmp").exists());
+        assert!(
+            ["store.key", ".hidden", "a.tmp"]
+                .iter()
+                .all(|name| path(name).exists())
+        );
+    }
+
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

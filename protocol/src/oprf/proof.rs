@@ -14,6 +14,7 @@ use rand::CryptoRng;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha512};
 use voprf_ng::Group;
+use zeroize::Zeroizing;
 
 use super::{
     BlindedElement, ELEMENT_BYTES, EvaluatedElement, Evaluation, OprfError, OprfPublicKey, Proof,
@@ -103,13 +104,15 @@ impl Evaluator<'_> {
         composite: RistrettoPoint,
         mut rng: &mut R,
     ) -> Result<Proof, OprfError> {
-        let secret = self.half + self.half;
-        let nonce = Suite::random_scalar(&mut rng).map_err(|_| OprfError::NoOutput)?;
+        // Either of them gives the key away with the proof.
+        let secret = Zeroizing::new(self.half + self.half);
+        let nonce =
+            Zeroizing::new(Suite::random_scalar(&mut rng).map_err(|_| OprfError::NoOutput)?);
         let points = [
             composite,
-            composite * secret,
+            composite * *secret,
             RistrettoPoint::mul_base(&nonce),
-            composite * nonce,
+            composite * *nonce,
         ];
         let encodings = points.map(|point| point.compress());
         let mut input: Vec<&[u8]> = vec![&ELEMENT_LENGTH, self.public.as_bytes()];
@@ -118,7 +121,7 @@ impl Evaluator<'_> {
         }
         input.push(b"Challenge");
         let challenge = hash_to_scalar(&input)?;
-        let response = nonce - challenge * secret;
+        let response = *nonce - challenge * *secret;
         let mut bytes = [0; Proof::BYTES];
         bytes[..32].copy_from_slice(challenge.as_bytes());
         bytes[32..].copy_from_slice(response.as_bytes());

@@ -68,10 +68,8 @@ impl OprfShare {
     /// # Errors
     /// [`OprfError::Shares`] if they are not the two of one key.
     pub fn join(&self, other: &Self) -> Result<OprfKey, OprfError> {
-        let sum = Zeroizing::new(
-            Scalar::from_bytes_mod_order(*self.scalar)
-                + Scalar::from_bytes_mod_order(*other.scalar),
-        );
+        let scalar = |share: &Self| Zeroizing::new(Scalar::from_bytes_mod_order(*share.scalar));
+        let sum = Zeroizing::new(*scalar(self) + *scalar(other));
         let key =
             OprfKey::from_bytes(&Zeroizing::new(sum.to_bytes())).map_err(|_| OprfError::Shares)?;
         let public = key.public_key();

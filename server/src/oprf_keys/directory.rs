@@ -390,7 +390,10 @@ impl OprfKeyDir {
     ) -> Result<(), OprfKeysError> {
         let first = self.share_path(epoch);
         let other = second.join(first.file_name().unwrap_or_default());
-        if other.exists() && self.share(&other)?.public_key() != key.public_key() {
+        // Of an epoch without a file here, it was left by a rotation that was
+        // interrupted: nothing was ever evaluated under it.
+        let began = self.key_path(epoch).exists() || first.exists();
+        if began && other.exists() && self.share(&other)?.public_key() != key.public_key() {
             return Err(OprfKeysError::Occupied { path: other });
         }
         let shares = key.split(&mut rand::rng());

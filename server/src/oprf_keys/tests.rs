@@ -410,6 +410,20 @@ fn a_share_of_another_key_is_never_overwritten() {
     keys.split_dir().load().unwrap();
 }
 
+/// The share elsewhere is written first.
+#[test]
+fn an_interrupted_rotation_of_split_keys_goes_on() {
+    let keys = Keys::new();
+    let dir = keys.split_dir();
+    let first = keys.manifest();
+    dir.split(&keys.path("second")).unwrap();
+    dir.rotate(Some(&first), keys.now, false).unwrap();
+    fs::remove_file(keys.path("keys/oprf/2.share")).unwrap();
+    assert_eq!(dir.load().unwrap().newest.epoch, 1);
+    assert_eq!(dir.rotate(Some(&first), keys.now, false).unwrap(), 2);
+    assert_eq!(dir.load().unwrap().newest.epoch, 2);
+}
+
 #[test]
 fn new_keys_are_kept_as_the_newest_is() {
     let keys = Keys::new();
