@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{NonZero, Odd, RandomMod as _, U2048};
+use crypto_bigint::{NonZero, Odd, RandomMod as _, U2048, Word};
 use protocol::token::{
     RSA_BYTES, RsaTokenKey, RsaTokenRequest, Token, TokenChallenge, TokenError, TokenInput,
     TokenType,
@@ -269,8 +269,9 @@ fn number(bytes: &[u8; RSA_BYTES]) -> U2048 {
 
 fn bytes(number: &U2048) -> [u8; RSA_BYTES] {
     let mut bytes = [0; RSA_BYTES];
-    for (word, limb) in bytes.rchunks_exact_mut(8).zip(number.as_words()) {
-        word.copy_from_slice(&(*limb as u64).to_be_bytes());
+    let words = bytes.rchunks_exact_mut(size_of::<Word>());
+    for (bytes, word) in words.zip(number.as_words()) {
+        bytes.copy_from_slice(&word.to_be_bytes());
     }
     bytes
 }

@@ -54,7 +54,8 @@ enum Command {
     #[command(subcommand)]
     Issuer(token::IssuerCommand),
     /// Tokens: pay for lookups without saying who you are.
-    Token(token::TokenArgs),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Connects, verifies manifest and hint, and shows the snapshot's facts.
     Check(check::CheckArgs),
     /// Makes, shows and moves the keys that you sign with.

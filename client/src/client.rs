@@ -45,7 +45,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`], by what could not be fetched or verified.
-    pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
+    pub async fn connect(mut config: ClientConfig) -> Result<Self, ClientError> {
+        config.hide_account();
         let transport = Transport::new(config.endpoint(), config.api_key.as_ref())?
             .with_sender(config.sender.as_ref());
         let view = fetch_view(&transport, &config, config.last_manifest).await?;

@@ -162,10 +162,17 @@ impl ClientConfig {
     #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
         self.wallet = Some(Arc::new(wallet));
-        self.api_key = None;
-        self.certificate = None;
-        self.sender = None;
+        self.hide_account();
         self
+    }
+
+    /// With a wallet, says nothing of an account, whatever was set after it.
+    pub(crate) fn hide_account(&mut self) {
+        if self.wallet.is_some() {
+            self.api_key = None;
+            self.certificate = None;
+            self.sender = None;
+        }
     }
 
     /// The same with audiences.

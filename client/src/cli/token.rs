@@ -5,7 +5,7 @@ mod issued;
 
 use std::path::PathBuf;
 
-use client::{Client, Wallet};
+use client::{Client, ClientConfig, Wallet};
 use protocol::time::UnixTime;
 use protocol::token::TokenType;
 
@@ -14,22 +14,20 @@ use super::{Connection, Failure, Outcome};
 #[cfg(feature = "blind-rsa")]
 pub(super) use issued::{IssuerCommand, issuer};
 
-/// Arguments of `token`.
+/// Whose tokens, and where they are kept.
 #[derive(Debug, clap::Args)]
-pub(super) struct TokenArgs {
+pub(super) struct Purse {
     /// The wallet.
-    #[arg(long, value_name = "FILE", global = true)]
-    wallet: Option<PathBuf>,
-
-    #[command(subcommand)]
-    command: TokenCommand,
+    #[arg(long, value_name = "FILE")]
+    wallet: PathBuf,
 
     #[command(flatten)]
     connection: Connection,
 }
 
+/// What `token` does.
 #[derive(Debug, clap::Subcommand)]
-enum TokenCommand {
+pub(super) enum TokenCommand {
     /// Fetches tokens from the provider, charged to the account of the API key.
     ///
     /// Each pays for one evaluation or one query: a lookup of one identifier
@@ -39,47 +37,61 @@ enum TokenCommand {
         /// How many.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
         count: u32,
+        #[command(flatten)]
+        purse: Purse,
     },
     /// Asks another issuer for tokens, by a file.
     #[cfg(feature = "blind-rsa")]
     Request(issued::RequestArgs),
     /// Puts tokens into the wallet that another issuer has signed.
     #[cfg(feature = "blind-rsa")]
-    Accept(issued::AcceptArgs),
+    Accept {
+        #[command(flatten)]
+        answers: issued::AcceptArgs,
+        #[command(flatten)]
+        purse: Purse,
+    },
     /// Shows how many tokens the wallet holds, and when they expire.
     Show {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        purse: Purse,
     },
+}
+
+impl Purse {
+    /// Settings, and the wallet, which belongs to their provider.
+    fn open(&self) -> Result<(ClientConfig, Wallet), Failure> {
+        let settings = self.connection.settings()?.client;
+        let wallet = Wallet::open(&self.wallet, &settings.dp_key)
+            .map_err(|error| Failure::Usage(error.into()))?;
+        Ok((settings, wallet))
+    }
 }
 
 /// Fetches or shows.
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(args: &TokenArgs) -> Result<Outcome, Failure> {
-    let settings = args.connection.settings()?;
-    let path = args
-        .wallet
-        .as_ref()
-        .ok_or_else(|| Failure::Usage(anyhow::anyhow!("--wallet is missing")))?;
-    let wallet = Wallet::open(path, &settings.client.dp_key)
-        .map_err(|error| Failure::Usage(error.into()))?;
-    match &args.command {
-        TokenCommand::Fetch { count } => {
-            let client = Client::connect(settings.client).await?;
+pub(super) async fn run(command: &TokenCommand) -> Result<Outcome, Failure> {
+    match command {
+        TokenCommand::Fetch { count, purse } => {
+            let (settings, wallet) = purse.open()?;
+            let client = Client::connect(settings).await?;
             client.fetch_tokens(*count as usize, &wallet).await?;
             show(&wallet, false)?;
         }
         #[cfg(feature = "blind-rsa")]
-        TokenCommand::Request(args) => issued::request(settings.client, args).await?,
+        TokenCommand::Request(args) => issued::request(args).await?,
         #[cfg(feature = "blind-rsa")]
-        TokenCommand::Accept(args) => {
-            issued::accept(&wallet, args)?;
+        TokenCommand::Accept { answers, purse } => {
+            let (_, wallet) = purse.open()?;
+            issued::accept(&wallet, answers)?;
             show(&wallet, false)?;
         }
-        TokenCommand::Show { json } => show(&wallet, *json)?,
+        TokenCommand::Show { json, purse } => show(&purse.open()?.1, *json)?,
     }
     Ok(Outcome::Complete)
 }

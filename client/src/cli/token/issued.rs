@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use client::blind_rsa::{PendingRsaToken, RsaIssuerKey};
 use client::durable::{self, PRIVATE};
-use client::{Client, ClientConfig, Wallet};
+use client::{Client, Wallet};
 use protocol::time::UnixTime;
 use protocol::token::{
     RSA_BYTES, RsaTokenKey, RsaTokenRequest, ServerName, TokenChallenge, TokenType,
 };
 use zeroize::Zeroizing;
 
-use crate::cli::{Failure, Outcome};
+use crate::cli::{Connection, Failure, Outcome};
 
 /// Arguments of `token request`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,9 @@ pub(in crate::cli) struct RequestArgs {
     /// Where to write what the issuer is to sign; a new file.
     #[arg(long, value_name = "FILE")]
     requests: PathBuf,
+
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Arguments of `token accept`.
@@ -94,14 +97,14 @@ pub(in crate::cli) enum IssuerCommand {
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn request(config: ClientConfig, args: &RequestArgs) -> Result<(), Failure> {
+pub(super) async fn request(args: &RequestArgs) -> Result<(), Failure> {
     let usage = |error: anyhow::Error| Failure::Usage(error);
     let issuer = ServerName::new(&args.issuer).map_err(|error| usage(error.into()))?;
     let key = URL_SAFE
         .decode(&args.issuer_key)
         .map_err(|_| usage(anyhow!("--issuer-key: expected padded base64url")))?;
     let key = RsaTokenKey::from_spki(&key).map_err(|error| usage(error.into()))?;
-    let client = Client::connect(config).await?;
+    let client = Client::connect(args.connection.settings()?.client).await?;
     let name = client.token_directory().await?.issuer_name;
     let name = name.ok_or_else(|| Failure::Run(anyhow!("the provider doesn't say its name")))?;
     let origin = ServerName::new(&name).map_err(|error| Failure::Run(error.into()))?;
