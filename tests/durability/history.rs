@@ -23,10 +23,10 @@ use server::store::View;
 pub(crate) const WRITERS: usize = 6;
 
 /// Identifiers of each writer alone.
-const OWN: usize = 2;
+pub(crate) const OWN: usize = 2;
 
 /// Identifiers that all writers write to, as devices of one holder.
-const SHARED: usize = 3;
+pub(crate) const SHARED: usize = 3;
 
 const ASSIGNMENT: u64 = 1;
 
@@ -136,14 +136,6 @@ impl History {
         format!(
             "[[csip]]\nissuer = \"csip.example\"\nkey = \"{key}\"\nscopes = [\"mailto:*@example.org\"]\n"
         )
-    }
-
-    /// Whom a writer writes for: its own or all writers' recipients.
-    pub(crate) fn person(&self, writer: usize, choice: usize) -> usize {
-        match choice % (OWN + SHARED) {
-            own if own < OWN => writer * OWN + own,
-            shared => WRITERS * OWN + shared - OWN,
-        }
     }
 
     /// Notes a publication, before it is sent: one mapping for each id.

@@ -18,7 +18,7 @@ use reqwest::{Client, Method, StatusCode};
 use server::data_dir::DataDir;
 use tests::Running;
 
-use super::history::{Answer, History, Row, Sent, WRITERS};
+use super::history::{Answer, History, OWN, Row, SHARED, Sent, WRITERS};
 
 /// Mapping ids of one recipient.
 const IDS: u8 = 4;
@@ -107,6 +107,14 @@ pub(crate) fn write(
     }
 }
 
+/// Whom a writer writes for: its own or all writers' recipients.
+fn person(writer: usize, choice: usize) -> usize {
+    match choice % (OWN + SHARED) {
+        own if own < OWN => writer * OWN + own,
+        shared => WRITERS * OWN + shared - OWN,
+    }
+}
+
 struct Writer {
     client: Client,
     url: String,
@@ -147,9 +155,7 @@ impl Writer {
 
     /// A publication, or now and then a removal.
     fn next(&mut self) -> Result<(Sent, Method, Vec<u8>)> {
-        let person = self
-            .history
-            .person(self.writer, self.rng.random_range(0..64));
+        let person = person(self.writer, self.rng.random_range(0..64));
         let id = self.rng.random_range(0..IDS);
         let one = RemovalTarget::Mapping(MappingId([id; 16]));
         let (method, (sent, body)) = match self.rng.random_range(0..10) {
