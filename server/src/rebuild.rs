@@ -175,7 +175,7 @@ impl Rebuilder {
         self.config.snapshot.lifetime_hours * 3600
     }
 
-    /// Reads the trust list and the senders again.
+    /// Reads the trust list, the senders and the quotas again.
     ///
     /// # Errors
     /// [`DataDirError`]; what was in force stays.

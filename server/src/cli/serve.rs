@@ -97,7 +97,7 @@ async fn keep_fresh(rebuilder: Rebuilder, every: Option<Duration>, mut hangup: S
             () = pause => When::Due,
             _ = hangup.recv() => {
                 match rebuilder.reload() {
-                    Ok(()) => tracing::info!("trust list and senders were read again"),
+                    Ok(()) => tracing::info!("trust list, senders and quotas were read again"),
                     Err(error) => tracing::error!(%error, "what was in force stays"),
                 }
                 When::Now
