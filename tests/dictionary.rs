@@ -16,6 +16,7 @@ use protocol::credential::{Credential, Issuer};
 use protocol::csi::Csi;
 use protocol::derivation::Salt;
 use protocol::hint::SnapshotHint;
+use protocol::manifest::BuildId;
 use protocol::mapping::{Entry, Mapping, MappingId, MspDomain, Policy, Preference, Replaces};
 use protocol::oprf::OprfKey;
 use protocol::placement::BucketIndex;
@@ -24,7 +25,7 @@ use protocol::trust::{TrustList, TrustedCsip};
 use server::data_dir::{DataDir, InitOptions};
 use server::memory::Memory;
 use server::progress::Progress;
-use server::snapshot::build::{self, BuildOptions, FilterPolicy};
+use server::snapshot::build::{self, BuildOptions, Clock, FilterPolicy};
 use server::snapshot::{Snapshot, current};
 use server::store::postgres::{PostgresOptions, PostgresStore};
 use server::store::{Block, Content, Marks, Row, Store, StoreKeys};
@@ -300,6 +301,8 @@ fn a_stolen_store_and_snapshot_tell_no_number_of_a_country() -> Result<()> {
             token_keys: None,
             lifetime_secs: 3600,
             now: UnixTime::now(),
+            clock: Clock::Trusted,
+            build_id: BuildId(rand::random()),
             progress: Progress::Silent,
             memory: Memory::OfSystem,
         },

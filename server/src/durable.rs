@@ -8,6 +8,17 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+pub(crate) mod faults;
+#[cfg(test)]
+use faults::step;
+
+/// One step of the operating system's; tests have it fail.
+#[cfg(not(test))]
+fn step<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    run()
+}
+
 /// Owner may read and write, nobody else anything.
 pub const PRIVATE: u32 = 0o600;
 
@@ -78,7 +89,7 @@ pub fn create(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn relocate(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::hard_link(from, to).map_err(FileError::new("create", to))?;
+    step(|| fs::hard_link(from, to)).map_err(FileError::new("create", to))?;
     synchronise_directory(to)?;
     remove(from)
 }
@@ -89,7 +100,7 @@ pub fn relocate(from: &Path, to: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
+    match step(|| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => {
             removed.map_err(FileError::new("remove", path))?;
@@ -120,12 +131,15 @@ impl Pending {
             rand::random::<u64>()
         ));
         let temporary = path.with_file_name(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-            .map_err(FileError::new("create", path))?;
+        let mut options = OpenOptions::new();
+        let file = step(|| {
+            options
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .open(&temporary)
+        })
+        .map_err(FileError::new("create", path))?;
         let file = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(Self {
             file,
@@ -140,7 +154,8 @@ impl Pending {
     /// [`FileError`].
     pub fn replace(mut self) -> Result<(), FileError> {
         self.synchronise()?;
-        fs::rename(&self.temporary, &self.path).map_err(FileError::new("rename", &self.path))?;
+        step(|| fs::rename(&self.temporary, &self.path))
+            .map_err(FileError::new("rename", &self.path))?;
         synchronise_directory(&self.path)
     }
 
@@ -150,16 +165,15 @@ impl Pending {
     /// [`FileError`], of kind `AlreadyExists` if it isn't.
     pub fn create_new(mut self) -> Result<(), FileError> {
         self.synchronise()?;
-        fs::hard_link(&self.temporary, &self.path).map_err(FileError::new("create", &self.path))?;
+        step(|| fs::hard_link(&self.temporary, &self.path))
+            .map_err(FileError::new("create", &self.path))?;
         synchronise_directory(&self.path)
     }
 
     fn synchronise(&mut self) -> Result<(), FileError> {
         if let Some(buffer) = self.file.take() {
-            buffer
-                .into_inner()
-                .map_err(io::IntoInnerError::into_error)
-                .and_then(|file| file.sync_all())
+            step(|| buffer.into_inner().map_err(io::IntoInnerError::into_error))
+                .and_then(|file| step(|| file.sync_all()))
                 .map_err(FileError::new("write", &self.path))?;
         }
         Ok(())
@@ -169,7 +183,7 @@ impl Pending {
 impl Write for Pending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.file {
-            Some(file) => file.write(bytes),
+            Some(file) => step(|| file.write(bytes)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -211,9 +225,7 @@ fn synchronise_directory(path: &Path) -> Result<(), FileError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(FileError::new("synchronise", directory))
+    step(|| File::open(directory)?.sync_all()).map_err(FileError::new("synchronise", directory))
 }
 
 #[cfg(test)]

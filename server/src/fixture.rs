@@ -1,8 +1,9 @@
 //! A small provider for tests: sample recipients, imported and published.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use protocol::manifest::SnapshotId;
+use protocol::manifest::{BuildId, SnapshotId};
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
-use crate::snapshot::build::{self, BuildError, BuildOptions, FilterPolicy};
+use crate::snapshot::build::{self, BuildError, BuildOptions, Clock, FilterPolicy};
 use crate::store::{Content, Marks, Row, Store};
 use crate::tokens::Tokens;
 
@@ -98,18 +99,38 @@ impl Provider {
     }
 
     fn build(&self, filter: FilterPolicy, memory: Memory) -> Result<SnapshotId, BuildError> {
-        let options = BuildOptions {
-            provider: &self.data.provider_key().unwrap(),
-            oprf: &self.data.oprf_key().unwrap(),
-            trust: &self.data.trust().unwrap(),
-            filter,
+        self.build_with(&self.data.snapshots(), |options| {
+            options.filter = filter;
+            options.memory = memory;
+        })
+    }
+
+    /// Builds into a directory, with other options.
+    pub(crate) fn build_with(
+        &self,
+        directory: &Path,
+        change: impl FnOnce(&mut BuildOptions<'_>),
+    ) -> Result<SnapshotId, BuildError> {
+        let (provider, oprf) = (
+            self.data.provider_key().unwrap(),
+            self.data.oprf_key().unwrap(),
+        );
+        let trust = self.data.trust().unwrap();
+        let mut options = BuildOptions {
+            provider: &provider,
+            oprf: &oprf,
+            trust: &trust,
+            filter: FilterPolicy::Omit,
             token_keys: Some(Tokens::prepare(&self.data, self.now, 3600).unwrap()),
             lifetime_secs: 3600,
             now: self.now,
+            clock: Clock::Trusted,
+            build_id: BuildId(rand::random()),
             progress: Progress::Silent,
-            memory,
+            memory: Memory::OfSystem,
         };
-        build::run(&*self.store, &self.data.snapshots(), &options)
+        change(&mut options);
+        build::run(&*self.store, directory, &options)
     }
 }
 

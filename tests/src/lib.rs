@@ -16,7 +16,7 @@ use client::{ApiKey, ClientConfig};
 use protocol::csi::Csi;
 use protocol::hint::SnapshotHint;
 use protocol::lookup::Lookup;
-use protocol::manifest::SnapshotId;
+use protocol::manifest::{BuildId, SnapshotId};
 use protocol::placement::BucketIndex;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
@@ -31,7 +31,7 @@ use server::rebuild::Rebuilder;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
 use server::snapshot::Snapshot;
-use server::snapshot::build::{self, BuildOptions};
+use server::snapshot::build::{self, BuildOptions, Clock};
 use server::store::{Block, Store, Update};
 use server::tokens::Tokens;
 use tempfile::TempDir;
@@ -163,6 +163,8 @@ impl Directory {
             token_keys: Some(token_keys),
             lifetime_secs: 3600,
             now,
+            clock: Clock::Trusted,
+            build_id: BuildId(rand::random()),
             progress: Progress::Silent,
             memory: Memory::OfSystem,
         };

@@ -10,6 +10,7 @@ use benches::oprf::{Batch, identifiers};
 use benches::report::machine::Machine;
 use benches::spread::Spread;
 use clap::Parser;
+use protocol::manifest::BuildId;
 use protocol::time::UnixTime;
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
@@ -19,7 +20,7 @@ use server::memory::Memory;
 use server::oprf_keys::EpochKey;
 use server::progress::Progress;
 use server::sample::{self, SampleArgs};
-use server::snapshot::build::{self, BuildOptions, FilterPolicy};
+use server::snapshot::build::{self, BuildOptions, Clock, FilterPolicy};
 use server::store::Store;
 
 /// Evaluate batches, then build a store's snapshots before and after a rotation.
@@ -209,6 +210,8 @@ fn rotation(records: usize) -> Result<Rotation> {
             token_keys: None,
             lifetime_secs: 3600,
             now,
+            clock: Clock::Trusted,
+            build_id: BuildId(rand::random()),
             progress: Progress::Lines,
             memory: Memory::OfSystem,
         };

@@ -13,6 +13,7 @@ use clap::Parser;
 use client::{ApiKey, Cache, Client, ClientConfig, FilterUse};
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
+use protocol::manifest::BuildId;
 use protocol::time::UnixTime;
 use serde::Serialize;
 use server::data_dir::{DataDir, InitOptions};
@@ -20,10 +21,11 @@ use server::http::{self, AppState, ListenLimits};
 use server::import::{self, ImportOptions};
 use server::memory::Memory;
 use server::progress::Progress;
+use server::quotas::Quotas;
 use server::sample::{self, Sample, SampleArgs};
 use server::senders::SenderName;
 use server::snapshot::Served;
-use server::snapshot::build::{self, BuildOptions, FilterPolicy};
+use server::snapshot::build::{self, BuildOptions, Clock, FilterPolicy};
 use server::store::{Block, Store, Update};
 use tokio::net::TcpListener;
 
@@ -196,7 +198,9 @@ impl Bench {
         asked.sort_by(|a, b| a.0.cmp(&b.0));
 
         publish(&data, &*store)?;
-        let settings = data.config()?;
+        let mut settings = data.config()?;
+        // What it costs, not what is allowed.
+        settings.quota = Quotas::WIDE;
         let state = AppState::open(&data, &settings, Arc::clone(&store), data.ledger()?)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("https://localhost:{}", listener.local_addr()?.port());
@@ -302,6 +306,8 @@ fn publish(data: &DataDir, store: &dyn Store) -> Result<()> {
         token_keys: None,
         lifetime_secs: 24 * 3600,
         now: UnixTime::now(),
+        clock: Clock::Trusted,
+        build_id: BuildId(rand::random()),
         progress: Progress::Silent,
         memory: Memory::OfSystem,
     };

@@ -20,7 +20,7 @@ use protocol::bucket::{self, BucketError, BucketLayout, FillerSeed};
 use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::filter::{FilterError, MembershipFilter};
 use protocol::hint::{BlockList, HintError};
-use protocol::manifest::{Manifest, ManifestError, SnapshotId};
+use protocol::manifest::{BuildId, CLOCK_TOLERANCE_SECS, Manifest, ManifestError, SnapshotId};
 use protocol::merkle::{self, Cap, Hash, MerkleError, Tree};
 use protocol::oprf::OprfError;
 use protocol::placement::{BucketIndex, Placement, PlacementError};
@@ -38,7 +38,7 @@ use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
 use plan::Plan;
 use publish::publish;
-pub use publish::published_manifest;
+pub use publish::{manifest_of, published_manifest};
 use published::Publishing;
 use records::Records;
 use set_up::set_up;
@@ -71,10 +71,24 @@ pub struct BuildOptions<'a> {
     pub lifetime_secs: u64,
     /// When it is.
     pub now: UnixTime,
+    /// What to make of a published snapshot that is of a later time.
+    pub clock: Clock,
+    /// Names the run. Under the same one the same store gives the same bytes, but
+    /// for the builder's notes.
+    pub build_id: BuildId,
     /// How to show progress.
     pub progress: Progress,
     /// How much may be used.
     pub memory: Memory,
+}
+
+/// What to make of a published snapshot that is of a later time than it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The clock has gone back: nothing is published until it is right.
+    Trusted,
+    /// It had been ahead, and is right now.
+    WasAhead,
 }
 
 /// Whether clients may download a membership filter.
@@ -119,6 +133,16 @@ pub enum BuildError {
         published: u64,
         /// The newest key's.
         epoch: u64,
+    },
+    /// The clock has gone back.
+    #[error(
+        "this machine's clock says {now}, and the published snapshot is of {published}: set the clock; or, if it was ahead and is right now, run `sotto-server snapshot build --clock-was-ahead`"
+    )]
+    Clock {
+        /// When the published one was.
+        published: UnixTime,
+        /// What the clock says.
+        now: UnixTime,
     },
     /// The newest OPRF key is not the one that the published snapshot names for
     /// the epoch.
@@ -187,9 +211,13 @@ pub fn run(
 ) -> Result<SnapshotId, BuildError> {
     let begun = Instant::now();
     let previous = published_manifest(directory, &options.provider.verifying_key())?;
-    if let Some(previous) = &previous {
-        require_succession(previous.unverified(), options.oprf)?;
-    }
+    let published_at = match &previous {
+        Some(previous) => {
+            require_succession(previous.unverified(), options.oprf)?;
+            published_at(previous.unverified(), options)?
+        }
+        None => options.now,
+    };
     store.update(&mut |update| update.forget_audience(options.now))?;
     let view = store.view()?;
     let earlier = previous
@@ -197,7 +225,7 @@ pub fn run(
         .map(|signed| (directory, signed.unverified()));
     let built = Built::make(&*view, earlier, options)?;
     let facts = built.facts(begun);
-    let (id, id_before) = publish(directory, built, &facts, previous, options)?;
+    let (id, id_before) = publish(directory, built, &facts, previous, published_at, options)?;
     let keep: Vec<SnapshotId> = [Some(id), id_before].into_iter().flatten().collect();
     current::remove_others(directory, &keep)?;
     Ok(id)
@@ -213,6 +241,18 @@ fn require_succession(previous: &Manifest, newest: &EpochKey) -> Result<(), Buil
         return Err(BuildError::OprfKey { epoch });
     }
     Ok(())
+}
+
+/// When the next snapshot is published: not before this one, also if the clock was
+/// put back a little.
+fn published_at(previous: &Manifest, options: &BuildOptions<'_>) -> Result<UnixTime, BuildError> {
+    let (published, now) = (previous.published_at, options.now);
+    let gone_back = published > now.saturating_add(CLOCK_TOLERANCE_SECS);
+    match options.clock {
+        Clock::Trusted if gone_back => Err(BuildError::Clock { published, now }),
+        Clock::WasAhead if gone_back => Ok(now),
+        _ => Ok(now.max(published)),
+    }
 }
 
 /// Everything of a snapshot but its manifest.

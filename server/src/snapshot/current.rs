@@ -74,7 +74,7 @@ pub fn remove_others(directory: &Path, keep: &[SnapshotId]) -> Result<(), FileEr
             _ => continue,
         };
         if !kept.contains(&id) {
-            std::fs::remove_file(&path).map_err(FileError::new("remove", &path))?;
+            durable::remove(&path)?;
         }
     }
     Ok(())

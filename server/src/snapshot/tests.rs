@@ -1,11 +1,13 @@
 mod earlier;
 mod filter;
+mod publishing;
 
 use std::fs;
 
 use pir_core::client::{Client, ColumnIndex};
 use protocol::bucket::Bucket;
 use protocol::bundle::{Bundle, evaluate};
+use protocol::manifest::BuildId;
 use protocol::time::UnixTime;
 
 use super::file::Section;
@@ -265,6 +267,8 @@ fn an_empty_store_builds_nothing() {
         token_keys: None,
         lifetime_secs: 60,
         now: UnixTime::now(),
+        clock: build::Clock::Trusted,
+        build_id: BuildId(rand::random()),
         progress: Progress::Silent,
         memory: Memory::OfSystem,
     };

@@ -7,9 +7,10 @@ use std::path::Path;
 use pir_core::params::SET;
 use protocol::cose::VerifyingKey;
 use protocol::hint::SnapshotHint;
-use protocol::manifest::{Artifact, BuildId, Manifest, PirShape, SignedManifest, SnapshotId};
+use protocol::manifest::{Artifact, Manifest, PirShape, SignedManifest, SnapshotId};
 use protocol::merkle::Hash;
 use protocol::placement::group_count;
+use protocol::time::UnixTime;
 
 use super::earlier;
 use super::{BuildError, BuildOptions, Built, CRS_EPOCH};
@@ -23,6 +24,7 @@ pub(super) fn publish(
     built: Built,
     facts: &Facts,
     previous: Option<SignedManifest>,
+    published_at: UnixTime,
     options: &BuildOptions<'_>,
 ) -> Result<(SnapshotId, Option<SnapshotId>), BuildError> {
     let stage = options.progress.stage("digest", 0);
@@ -65,9 +67,9 @@ pub(super) fn publish(
             .map_or(0, |previous| previous.unverified().sequence)
             + 1,
         snapshot: SnapshotId::compute(&database.digest, &hint_artifact.digest, &pir, CRS_EPOCH),
-        build_id: BuildId(rand::random()),
-        published_at: options.now,
-        expires_at: options.now.saturating_add(options.lifetime_secs),
+        build_id: options.build_id,
+        published_at,
+        expires_at: published_at.saturating_add(options.lifetime_secs),
         pir,
         crs_epoch: CRS_EPOCH,
         dp_key: options.provider.verifying_key(),
@@ -137,9 +139,16 @@ pub fn published_manifest(
         Err(SnapshotError::None { .. }) => return Ok(None),
         id => id?,
     };
-    let path = current::snapshot_path(directory, id);
-    let file = File::open(&path).map_err(FileError::new("open", &path))?;
-    let failed = || FileError::new("read", &path);
+    manifest_of(&current::snapshot_path(directory, id), provider).map(Some)
+}
+
+/// The manifest in a snapshot's file. Nothing else of it is verified.
+///
+/// # Errors
+/// [`SnapshotError`] if it can't be read or isn't the provider's.
+pub fn manifest_of(path: &Path, provider: &VerifyingKey) -> Result<SignedManifest, SnapshotError> {
+    let file = File::open(path).map_err(FileError::new("open", path))?;
+    let failed = || FileError::new("read", path);
     let length = file.metadata().map_err(failed())?.len();
     let mut beginning = Vec::new();
     file.take(file::BEGINNING_BYTES as u64)
@@ -150,7 +159,8 @@ pub fn published_manifest(
         signed.verify(provider, signed.unverified().published_at)?;
         Ok(signed)
     };
-    read()
-        .map(Some)
-        .map_err(|fault| SnapshotError::Unusable { path, fault })
+    read().map_err(|fault| SnapshotError::Unusable {
+        path: path.to_owned(),
+        fault,
+    })
 }
