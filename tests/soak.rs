@@ -8,6 +8,8 @@
 mod history;
 #[path = "soak/model.rs"]
 mod model;
+#[path = "soak/removal.rs"]
+mod removal;
 #[path = "soak/tasks.rs"]
 mod tasks;
 

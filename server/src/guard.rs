@@ -24,7 +24,7 @@ pub async fn watch(data: DataDir, config: Config, state: Arc<AppState>) {
         state.fault().await;
         if fault == FAULTS_MAX {
             state.drain();
-            state.withdraw_snapshot();
+            state.withdraw_snapshots();
             break;
         }
         loop {
@@ -43,8 +43,9 @@ pub async fn watch(data: DataDir, config: Config, state: Arc<AppState>) {
 }
 
 fn read_again(data: &DataDir, config: &Config, state: &AppState) -> Result<(), StartError> {
-    // Withdrawn first: there is never room needed for two.
-    if let Some(faulty) = state.withdraw_snapshot() {
+    // Withdrawn first, so that there is room for its copy. One before the newest
+    // only goes.
+    if let Some(faulty) = state.withdraw_faulty_snapshots() {
         match faulty.verify_again() {
             Ok(()) => tracing::error!(
                 snapshot = %faulty.id(),
@@ -56,6 +57,9 @@ fn read_again(data: &DataDir, config: &Config, state: &AppState) -> Result<(), S
                 "a pass failed its check: the snapshot was altered in memory"
             ),
         }
+    } else if state.snapshot().is_some() {
+        tracing::error!("a pass failed its check: the snapshot before is not served any more");
+        return Ok(());
     }
     if let Some(snapshot) = http::published(data, config)? {
         tracing::info!(snapshot = %snapshot.id(), "serving the snapshot again, read from its file and verified");

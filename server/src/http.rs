@@ -13,17 +13,19 @@ mod places;
 mod publishing;
 mod quota;
 mod redeem;
+mod served;
 mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
+use protocol::manifest::SnapshotId;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use protocol::wire;
@@ -34,6 +36,7 @@ pub use error::Error;
 use evaluations::Evaluator;
 pub use listen::{ListenLimits, serve};
 use places::Places;
+use served::Served;
 
 use crate::accept::AudienceLimits;
 use crate::config::{Config, LogFormat};
@@ -64,7 +67,7 @@ const SKEW_SECS: u64 = 3600;
 /// What every request may use.
 pub struct AppState {
     /// What is served; nothing before the first build.
-    snapshot: ArcSwapOption<Snapshot>,
+    served: ArcSwap<Served>,
     evaluator: Evaluator,
     /// The key by which recipients name this provider.
     provider: KeyId,
@@ -204,7 +207,7 @@ impl AppState {
     pub fn start(parts: Parts) -> Result<Arc<Self>, StartError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let state = Self {
-            snapshot: ArcSwapOption::empty(),
+            served: ArcSwap::default(),
             evaluator: Evaluator::start(parts.oprf)?,
             provider: parts.provider,
             senders: ArcSwap::from_pointee(parts.senders),
@@ -235,11 +238,21 @@ impl AppState {
 
     /// The snapshot that is served, if one was published.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.load_full()
+        self.served.load().newest().cloned()
     }
 
-    /// Serves another snapshot from now on. Queries that were accepted are
-    /// answered from the one they are for.
+    /// The snapshot before it, as long as that is served too.
+    pub fn snapshot_before(&self) -> Option<Arc<Snapshot>> {
+        self.served.load().before().cloned()
+    }
+
+    /// The snapshot with this name, if it is served.
+    fn snapshot_named(&self, id: &SnapshotId) -> Option<Arc<Snapshot>> {
+        self.served.load().named(id).cloned()
+    }
+
+    /// Serves another snapshot from now on, and the one before beside it until it
+    /// is [retired](Self::retire_snapshot_before).
     ///
     /// # Errors
     /// [`StartError::OprfKey`]; the one before stays.
@@ -247,7 +260,8 @@ impl AppState {
         if !self.evaluator.keys().serves(snapshot.manifest()) {
             return Err(StartError::OprfKey);
         }
-        self.snapshot.store(Some(Arc::new(snapshot)));
+        let snapshot = Arc::new(snapshot);
+        self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
         Ok(())
     }
 
@@ -319,9 +333,25 @@ impl AppState {
     }
 
     /// Serves no snapshot from now on, until there is [another
-    /// one](Self::replace_snapshot); gives the one that was served.
-    pub fn withdraw_snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.swap(None)
+    /// one](Self::replace_snapshot).
+    pub fn withdraw_snapshots(&self) {
+        self.served.store(Arc::default());
+    }
+
+    /// The same for those alone of which a pass has failed its check; gives the
+    /// newest, if it is one of them.
+    pub fn withdraw_faulty_snapshots(&self) -> Option<Arc<Snapshot>> {
+        let served = self.served.rcu(|served| served.without_faulty());
+        let newest = served.newest().cloned();
+        newest.filter(|newest| newest.is_faulty())
+    }
+
+    /// Serves the newest snapshot alone from now on: who asks for the one before is
+    /// told that it has gone. Queries that were accepted are answered from the one
+    /// they are for. Gives the one before.
+    pub fn retire_snapshot_before(&self) -> Option<Arc<Snapshot>> {
+        let served = self.served.rcu(|served| served.without_before());
+        served.before().cloned()
     }
 
     /// Waits until a pass has failed its check.
@@ -331,23 +361,30 @@ impl AppState {
 
     fn is_ready(&self) -> bool {
         let sound = |snapshot: &Arc<Snapshot>| !snapshot.is_faulty();
-        self.ready.load(Ordering::Relaxed) && self.snapshot.load().as_ref().is_some_and(sound)
+        self.ready.load(Ordering::Relaxed) && self.served.load().newest().is_some_and(sound)
     }
 }
 
-/// The published snapshot of a data directory, loaded and verified; `None` if
-/// none was built.
+/// The published snapshot of a data directory, loaded, verified and tried; `None`
+/// if none was built.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, StartError> {
+    match current::read(&data.snapshots()) {
+        Ok(id) => load(data, config, id).map(Some),
+        Err(SnapshotError::None { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A snapshot in a data directory, loaded, verified and tried.
+///
+/// # Errors
+/// [`StartError`].
+pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot, StartError> {
     let directory = data.snapshots();
     let backend = config.queries.backend().map_err(StartError::Backend)?;
-    let id = match current::read(&directory) {
-        Ok(id) => id,
-        Err(SnapshotError::None { .. }) => return Ok(None),
-        Err(other) => return Err(other.into()),
-    };
     // For a person who waits; elsewhere the log has nothing but its own lines.
     let progress = match (config.log.format, Progress::detect()) {
         (LogFormat::Text, Progress::Bar) => Progress::Bar,
@@ -355,7 +392,15 @@ pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, St
     };
     let provider = data.provider_public_key()?;
     let snapshot = Snapshot::load(&directory, id, &provider, Memory::OfSystem, progress)?;
-    Ok(Some(snapshot.with_backend(backend)))
+    let snapshot = snapshot.with_backend(backend);
+    match snapshot.try_out() {
+        Ok(()) => Ok(snapshot),
+        Err(fault) => Err(SnapshotError::Unusable {
+            path: snapshot.path().to_owned(),
+            fault,
+        }
+        .into()),
+    }
 }
 
 impl std::fmt::Debug for AppState {

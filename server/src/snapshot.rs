@@ -4,6 +4,7 @@ pub mod build;
 pub mod current;
 pub mod file;
 pub mod inspect;
+mod trial;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -148,6 +149,11 @@ pub enum Fault {
     /// The builder's notes.
     #[error("the builder's notes are malformed")]
     Facts,
+    /// A bucket that was looked up is not the one in the database.
+    #[error(
+        "it answers wrongly: its hint or packing matrices are of another database, or this machine computes wrongly"
+    )]
+    Trial,
     /// Two parts don't belong together.
     #[error("{part} is not the one that the manifest describes")]
     Mismatch {

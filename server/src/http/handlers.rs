@@ -215,17 +215,14 @@ pub(super) fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8
     Ok(OprfResponse { epoch, evaluation }.encode())
 }
 
-/// The snapshot that a path names, if it is the served one.
+/// The snapshot that a path names, if it is served.
 fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
-    let snapshot = state.snapshot().ok_or(Error::NoSnapshot)?;
-    if snapshot.id() == id {
-        Ok(snapshot)
-    } else {
-        Err(Error::SnapshotGone {
-            current: snapshot.id(),
-        })
+    if let Some(snapshot) = state.snapshot_named(&id) {
+        return Ok(snapshot);
     }
+    let current = state.snapshot().ok_or(Error::NoSnapshot)?.id();
+    Err(Error::SnapshotGone { current })
 }
 
 pub(super) fn fresh(media: &'static str, bytes: Vec<u8>) -> Response<Body> {

@@ -17,6 +17,7 @@ use crate::oprf_keys::FIRST_EPOCH;
 use crate::scheduler::ScheduleError;
 use crate::snapshot::build;
 
+mod before;
 mod filter;
 mod publishing;
 mod quota;

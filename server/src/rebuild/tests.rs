@@ -230,3 +230,34 @@ fn second_shares_can_be_taken_away_while_a_server_runs() {
     .to_string();
     assert!(error.contains("one of two shares"), "{error}");
 }
+
+#[test]
+fn the_snapshot_before_is_served_until_it_is_retired_and_never_three() {
+    let provider = Provider::new(30);
+    let rebuilder = start(&provider, 0);
+    let state = &rebuilder.state;
+    let mut more = crate::fixture::further(30, 3, provider.now).into_iter();
+    let mut known = vec![state.snapshot().unwrap()];
+    assert!(state.snapshot_before().is_none());
+    for _ in 0..3 {
+        provider.put(&[more.next().unwrap()]);
+        rebuilder.run(When::Now).unwrap();
+        let before = state.snapshot_before().unwrap();
+        assert_eq!(before.id(), known.last().unwrap().id());
+        known.push(state.snapshot().unwrap());
+        // Those before have left memory: nobody but this test has them.
+        for gone in &known[..known.len() - 2] {
+            assert_eq!(Arc::strong_count(gone), 1);
+        }
+        assert_eq!(rebuilder.run(When::Due).unwrap(), Rebuilt::UpToDate);
+    }
+    // The same content again takes the place of the newest alone.
+    rebuilder.run(When::Now).unwrap();
+    let (newest, last) = (state.snapshot().unwrap(), known.last().unwrap());
+    assert_eq!(newest.id(), last.id());
+    assert!(newest.manifest().sequence > last.manifest().sequence);
+    rebuilder.retire_before();
+    assert!(state.snapshot_before().is_none());
+    assert_eq!(state.snapshot().unwrap().id(), newest.id());
+    rebuilder.retire_before();
+}

@@ -1,0 +1,131 @@
+//! When snapshots are built, and when the one before is retired.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::signal::unix::Signal;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
+
+use super::{RebuildError, Rebuilder, Rebuilt, When};
+use crate::config::Config;
+
+/// How often it is looked whether enough has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// For how long the snapshot before is served where none is built by itself.
+const BEFORE_WITHOUT_INTERVAL: Duration = Duration::from_secs(900);
+
+/// When to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Time from the beginning of a build to the next; `None` for builds on SIGHUP
+    /// alone.
+    pub every: Option<Duration>,
+    /// Changes that are not waited with; 0 for any number.
+    pub after_changes: u64,
+}
+
+impl Schedule {
+    /// What a configuration says.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            every: config.snapshot.interval(),
+            after_changes: config.snapshot.after_changes,
+        }
+    }
+
+    /// How long the snapshot before is served: an interval less than two are over
+    /// then since the first removal that it doesn't have, if a build takes no
+    /// longer than the half of one.
+    pub(super) fn before(&self) -> Duration {
+        self.every
+            .map_or(BEFORE_WITHOUT_INTERVAL, |every| every / 2)
+    }
+
+    /// When the build after one that begins now begins: a little early, so that
+    /// servers that were started together don't build together.
+    fn next(&self) -> Option<Instant> {
+        let every = self.every?;
+        Some(Instant::now() + every.mul_f64(rand::rng().random_range(0.9..=1.0)))
+    }
+}
+
+/// Builds when it is due, and on SIGHUP after reading trust list, senders and
+/// quotas again.
+pub async fn keep_fresh(rebuilder: Rebuilder, schedule: Schedule, mut hangup: Signal) {
+    let mut when = When::Due;
+    // A snapshot of before the start is alone.
+    let mut retires = None;
+    loop {
+        let next = schedule.next();
+        if rebuild(&rebuilder, when).await {
+            retires = Some(Instant::now() + schedule.before());
+        }
+        when = loop {
+            tokio::select! {
+                () = at(next) => break When::Due,
+                () = at(retires) => {
+                    retires = None;
+                    let of_task = rebuilder.clone();
+                    let _ = spawn_blocking(move || of_task.retire_before()).await;
+                }
+                () = enough(&rebuilder, schedule.after_changes) => break When::Due,
+                _ = hangup.recv() => {
+                    rebuilder.reload_and_tell();
+                    break When::Now;
+                }
+            }
+        };
+    }
+}
+
+/// Waits until then, or for ever.
+pub(super) async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until so much has changed since the served snapshot was built.
+async fn enough(rebuilder: &Rebuilder, changes: u64) {
+    if changes == 0 {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let of_task = rebuilder.clone();
+        match spawn_blocking(move || of_task.changes()).await {
+            Ok(Ok(found)) if found >= changes => return,
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "how much has changed is not known"),
+            Err(_) => tracing::error!("looking at the store panicked"),
+        }
+    }
+}
+
+/// Whether there is another snapshot now.
+async fn rebuild(rebuilder: &Rebuilder, when: When) -> bool {
+    let (of_task, begun) = (rebuilder.clone(), Instant::now());
+    tell(spawn_blocking(move || of_task.run(when)).await, begun)
+}
+
+/// Logs what it came to; whether there is another snapshot now.
+pub(super) fn tell(
+    ended: Result<Result<Rebuilt, RebuildError>, JoinError>,
+    begun: Instant,
+) -> bool {
+    match ended {
+        Ok(Ok(Rebuilt::Served(id))) => {
+            let milliseconds = begun.elapsed().as_millis() as u64;
+            tracing::info!(snapshot = %id, milliseconds, "serving a new snapshot");
+            return true;
+        }
+        Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "no new snapshot"),
+        Err(_) => tracing::error!("the build panicked"),
+    }
+    false
+}

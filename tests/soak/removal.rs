@@ -1,0 +1,126 @@
+//! A removal that was accepted is gone from everything that is served within two
+//! intervals: from the newest snapshot and from the one before.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use client::{ApiKey, Client, ClientConfig};
+use protocol::lookup::Lookup;
+use protocol::removal::RemovalTarget;
+use protocol::time::UnixTime;
+use protocol::trust::TrustList;
+use protocol::wire::{MAPPINGS_PATH, Receipt, media};
+use reqwest::Method;
+use server::data_dir::{DataDir, InitOptions};
+use server::senders::SenderName;
+use server::store::Store as _;
+use tests::Running;
+
+use crate::history::{Answer, History};
+
+const INTERVAL: Duration = Duration::from_secs(6);
+
+/// Much longer than the bound.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_has_left_every_served_snapshot_within_two_intervals() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let history = History::new()?;
+    let options = InitOptions {
+        trust: Some(history.trust()),
+        listen: None,
+    };
+    let data = DataDir::init(&root.path().join("data"), &options)?;
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\n[snapshot]\ninterval_secs = {}\n",
+        INTERVAL.as_secs()
+    );
+    std::fs::write(data.root().join("config.toml"), config)?;
+    let mut senders = data.senders()?;
+    let key = senders.add(
+        SenderName::new("sender")?,
+        UnixTime::now(),
+        &mut rand::rng(),
+    )?;
+    senders.write(&data.senders_path())?;
+    let running = Running::start(&data)?;
+    let base = format!("https://localhost:{}", running.address.port());
+    let certificate = std::fs::read(data.root().join("tls/cert.pem"))?;
+    let http = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&certificate)?])
+        .build()?;
+    let submit = async |method: Method, body: Vec<u8>| -> Result<Receipt> {
+        let request = http
+            .request(method, format!("{base}{MAPPINGS_PATH}"))
+            .header("content-type", media::CBOR)
+            .body(body);
+        let response = request.send().await?.error_for_status()?;
+        Ok(serde_json::from_slice(&response.bytes().await?)?)
+    };
+    let config = ClientConfig::new(
+        base.clone(),
+        data.provider_public_key()?,
+        TrustList::from_toml(&history.trust())?,
+    )
+    .with_api_key(ApiKey::new(key.as_str())?)
+    .with_tls_roots(certificate);
+
+    let csi = &history.people[0].csi;
+    let (sent, body) = history.publish(0, &[1])?;
+    history.answered(&sent, Answer::Accepted(submit(Method::PUT, body).await?));
+    let begun = Instant::now();
+    // It stays with the snapshot that it has, as long as that is served.
+    let client = loop {
+        if let Ok(client) = Client::connect(config.clone()).await
+            && matches!(client.lookup(csi).await?, Lookup::Mappings(_))
+        {
+            break client;
+        }
+        ensure!(begun.elapsed() < PATIENCE, "the mapping is not served");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+
+    let (sent, body) = history.remove(0, RemovalTarget::All)?;
+    let accepted = Instant::now();
+    history.answered(&sent, Answer::Accepted(submit(Method::DELETE, body).await?));
+    while client.lookup(csi).await? != Lookup::NoMapping {
+        ensure!(accepted.elapsed() < PATIENCE, "the removal is not served");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let took = accepted.elapsed();
+    let log = running.kill()?;
+    history.check(&*data.store()?.view()?)?;
+
+    // The server measures the same, from the audit log.
+    let measured = log
+        .lines()
+        .filter(|line| line.contains("is not served any more"))
+        .find(|line| line.contains("removals=1"))
+        .and_then(|line| {
+            line.split("slowest_secs=")
+                .nth(1)?
+                .split_whitespace()
+                .next()
+        });
+    let measured: u64 = measured.context("the removal was not measured")?.parse()?;
+    let Some(slowest) = builds(&log).max() else {
+        bail!("no build was logged: {log}");
+    };
+    eprintln!("gone after {took:?}, measured {measured} s, slowest build {slowest:?}");
+    // The bound is for builds that take no longer than half of an interval.
+    if slowest < INTERVAL / 2 {
+        ensure!(took < 2 * INTERVAL, "{took:?}");
+        ensure!(measured <= 2 * INTERVAL.as_secs(), "{measured} s");
+    }
+    Ok(())
+}
+
+/// How long builds took.
+fn builds(log: &str) -> impl Iterator<Item = Duration> {
+    log.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("milliseconds=")?;
+        let milliseconds = rest.split_whitespace().next()?.parse().ok()?;
+        Some(Duration::from_millis(milliseconds))
+    })
+}
