@@ -2,6 +2,7 @@
 
 mod backup;
 mod block;
+mod build;
 mod import;
 mod init;
 mod keys;
@@ -93,6 +94,10 @@ enum Command {
     /// Build and inspect what is published.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Build a snapshot whenever it is due, and publish it for servers that follow.
+    ///
+    /// Serves nothing itself, and shares the store with servers: PostgreSQL.
+    Build(build::BuildArgs),
     /// Serve the published snapshot until SIGTERM or SIGINT.
     Serve(serve::ServeArgs),
     /// Make a directory of invented recipients to try things with.
@@ -134,6 +139,7 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Oprf(command) => oprf::run(&cli.open()?, command),
         Command::Keys(command) => keys::run(&cli.open()?, command),
         Command::Snapshot(command) => snapshot::run(&cli.open()?, command),
+        Command::Build(args) => build::run(&cli.open()?, args),
         Command::Serve(args) => serve::run(&cli.open()?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),
     }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod ledger;
+mod storage;
 mod store;
 mod tokens;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub use keys::{Keys, Oprf};
 pub use ledger::Ledger;
+pub use storage::{Role, Storage, StorageKind};
 pub use store::{STORE_URL, Store, StoreKind};
 pub use tokens::Tokens;
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub quota: Quotas,
     /// Snapshots.
     pub snapshot: Snapshot,
+    /// Where they are published for other servers.
+    pub storage: Storage,
     /// Secret keys.
     pub keys: Keys,
     /// The OPRF's keys.
@@ -97,6 +101,9 @@ pub struct Snapshot {
     /// Seconds between two builds of a server that runs; 0 for builds on
     /// SIGHUP alone.
     pub interval_secs: u64,
+    /// Changes after which the next build doesn't wait for the interval; 0 for
+    /// any number.
+    pub after_changes: u64,
     /// Whether a membership filter is published with each.
     pub filter: bool,
 }
@@ -200,6 +207,18 @@ pub enum ConfigError {
     /// `store.url` and `store.url_file` are both given.
     #[error("configuration: store.url and store.url_file are both set: keep one")]
     StoreUrlTwice,
+    /// Snapshots are to be published in a bucket that isn't named.
+    #[error("configuration: storage.kind is \"s3\", but storage.bucket isn't set")]
+    BucketMissing,
+    /// The file with the storage's credentials isn't one.
+    #[error(
+        "{path}: expected the two lines access_key_id = \"…\" and secret_access_key = \"…\"",
+        path = .path.display()
+    )]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+    },
     /// The store is PostgreSQL's, wherever that is.
     #[error(
         "configuration: store.kind or ledger.kind is \"postgres\", but there is no URL: set store.url or store.url_file, or {STORE_URL} in the environment"
@@ -261,6 +280,7 @@ impl Config {
                 0,
                 LIFETIME_HOURS_MAX * 3600,
             ),
+            ("storage.follow_secs", self.storage.follow_secs, 1, 3600),
             ("tokens.key_days", self.tokens.key_days.into(), 1, 365),
             (
                 "audience.per_sender",
@@ -334,6 +354,7 @@ impl Config {
             }
         }
         ledger::check(&self.quota)?;
+        self.storage.check()?;
         self.store.check()
     }
 }
@@ -389,6 +410,7 @@ impl Default for Config {
             ledger: Ledger::default(),
             quota: Quotas::default(),
             snapshot: Snapshot::default(),
+            storage: Storage::default(),
             keys: Keys::default(),
             oprf: Oprf::default(),
             tokens: Tokens::default(),
@@ -415,6 +437,7 @@ impl Default for Snapshot {
         Self {
             lifetime_hours: 7 * 24,
             interval_secs: 3600,
+            after_changes: 0,
             filter: false,
         }
     }

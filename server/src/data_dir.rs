@@ -35,6 +35,7 @@ use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::{Ledger, LedgerError, LedgerKeys};
 use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::senders::{SenderError, Senders};
+use crate::storage::{Storage, StorageError};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::journaled::Journaled;
 use crate::store::postgres::PostgresStore;
@@ -86,6 +87,9 @@ pub enum DataDirError {
     /// A file can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The storage that other servers follow.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// `init` was run before.
     #[error("{path} is initialised already: nothing was changed", path = .path.display())]
     Initialised {
@@ -305,6 +309,17 @@ impl DataDir {
     /// Where the published directories of token keys are.
     pub fn token_directories(&self) -> PathBuf {
         self.path("tokens")
+    }
+
+    /// The storage that other servers follow, if there is one.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn storage(&self, config: &Config) -> Result<Option<Arc<Storage>>, DataDirError> {
+        let Some(options) = config.storage.s3(&self.root)? else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Storage::open(&options)?)))
     }
 
     /// Where the other issuers of tokens are.

@@ -10,7 +10,7 @@
 //! | submissions that share commits | [`writer`] |
 //! | from a file of credentials and mappings into the store | [`import`] |
 //! | from the store to a published snapshot | [`snapshot`] |
-//! | a new snapshot while one is served | [`rebuild`] |
+//! | a new snapshot while one is served; what others publish | [`rebuild`], [`storage`] |
 //! | what follows a pass that failed its check | [`guard`] |
 //! | queries that share passes over the database | [`scheduler`] |
 //! | how much senders may evaluate, what they have spent, what that is worth | [`quotas`], [`ledger`], [`meter`], [`enumeration`] |
@@ -28,6 +28,7 @@ pub mod durable;
 pub mod enumeration;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod freshness;
 pub mod guard;
 pub mod http;
 pub mod import;
@@ -44,6 +45,7 @@ pub mod sample;
 pub mod scheduler;
 pub mod senders;
 pub mod snapshot;
+pub mod storage;
 pub mod store;
 pub mod tls;
 pub mod tokens;

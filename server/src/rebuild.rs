@@ -1,20 +1,30 @@
 //! A new snapshot while one is served: built from the store, loaded and
-//! verified like any other, then served in the place of the one before.
+//! verified like any other, then served, the one before beside it for a while.
+
+mod follow;
+mod schedule;
 
 use std::sync::Arc;
 
-use protocol::manifest::{Manifest, SnapshotId};
+use protocol::manifest::{BuildId, Manifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::durable::FileError;
+use crate::freshness;
 use crate::http::{self, AppState, StartError};
 use crate::memory::Memory;
 use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
-use crate::snapshot::build::{self, BuildError, BuildOptions};
+use crate::snapshot::Snapshot;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::build::{BuildError, BuildOptions, Clock};
+use crate::storage::{self, PublishError, Storage, StorageError};
 use crate::store::StoreError;
 use crate::tokens::Tokens;
+pub use follow::follow;
+pub use schedule::{Schedule, keep_fresh};
 
 /// When a snapshot is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +53,7 @@ pub struct Rebuilder {
     data: DataDir,
     config: Config,
     state: Arc<AppState>,
+    storage: Option<Arc<Storage>>,
 }
 
 /// Why a rebuild failed. What was served before still is.
@@ -61,6 +72,15 @@ pub enum RebuildError {
     /// The build.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The new snapshot can't be served.
     #[error(transparent)]
     Serve(#[from] StartError),
@@ -73,7 +93,15 @@ impl Rebuilder {
             data,
             config,
             state,
+            storage: None,
         }
+    }
+
+    /// The same, with a storage that other servers follow, or that this one does.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Option<Arc<Storage>>) -> Self {
+        self.storage = storage;
+        self
     }
 
     /// Builds, loads and serves. Takes as long as that does: call it from a
@@ -119,14 +147,20 @@ impl Rebuilder {
             token_keys: Some(token_keys),
             lifetime_secs: self.lifetime_secs(),
             now,
+            clock: Clock::Trusted,
+            build_id: BuildId(rand::random()),
             progress: Progress::Silent,
             memory: Memory::OfSystem,
         };
-        match build::run(&**self.state.store(), &self.data.snapshots(), &options) {
+        let (store, directory) = (self.state.store(), self.data.snapshots());
+        match storage::publish(self.storage.as_deref(), &**store, &directory, &options) {
             Ok(_) => {}
-            Err(BuildError::Empty) => return Ok(Rebuilt::Empty),
-            Err(error) => return Err(error.into()),
+            Err(PublishError::Build(BuildError::Empty)) => return Ok(Rebuilt::Empty),
+            Err(PublishError::Build(error)) => return Err(error.into()),
+            Err(PublishError::Storage(error)) => return Err(error.into()),
         }
+        // Two are in memory at most.
+        self.retire_before();
         match http::published(&self.data, &self.config)? {
             Some(snapshot) => {
                 let id = snapshot.id();
@@ -138,6 +172,41 @@ impl Rebuilder {
             }
             None => Ok(Rebuilt::Empty),
         }
+    }
+
+    /// Ends the time of the snapshot before the served one, and notes how long the
+    /// removals took that have left every served snapshot with it.
+    pub fn retire_before(&self) {
+        let Some(before) = self.state.retire_snapshot_before() else {
+            return;
+        };
+        let entries = |snapshot: &Snapshot| snapshot.manifest().audit.entries;
+        let from = entries(&before);
+        let to = self
+            .state
+            .snapshot()
+            .map_or(from, |newest| entries(&newest));
+        let gone = || freshness::gone(&*self.state.store().view()?, from, to, UnixTime::now());
+        match gone() {
+            Ok(gone) => tracing::info!(
+                snapshot = %before.id(),
+                removals = gone.removals,
+                slowest_secs = gone.slowest_secs,
+                "the snapshot before is not served any more"
+            ),
+            Err(error) => tracing::error!(%error, "how long removals took is not known"),
+        }
+    }
+
+    /// Number of entries of the audit log that the served snapshot doesn't have.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn changes(&self) -> Result<u64, StoreError> {
+        let entries = self.state.store().view()?.audit_head()?.entries;
+        let served = self.state.snapshot();
+        let known = served.map_or(0, |snapshot| snapshot.manifest().audit.entries);
+        Ok(entries.saturating_sub(known))
     }
 
     /// Makes the next OPRF key if the configuration says that it is time. If that
@@ -181,6 +250,14 @@ impl Rebuilder {
     /// [`DataDirError`]; what was in force stays.
     pub fn reload(&self) -> Result<(), DataDirError> {
         self.state.reload(&self.data)
+    }
+
+    /// The same, for those who wait for a signal.
+    fn reload_and_tell(&self) {
+        match self.reload() {
+            Ok(()) => tracing::info!("trust list, senders and quotas were read again"),
+            Err(error) => tracing::error!(%error, "what was in force stays"),
+        }
     }
 
     fn is_due(&self, keys: &OprfKeyDir, now: UnixTime) -> Result<bool, RebuildError> {

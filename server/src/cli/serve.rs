@@ -3,18 +3,19 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Outcome, logging};
+use crate::config::Role;
 use crate::data_dir::DataDir;
 use crate::guard;
 use crate::http::{AppState, ListenLimits, serve};
-use crate::rebuild::{Rebuilder, Rebuilt, When};
+use crate::rebuild::{Rebuilder, Schedule, follow, keep_fresh};
 use crate::store::Store;
 
 /// Time between two times that the ledger forgets.
@@ -33,6 +34,7 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
     let address = args.listen.unwrap_or(config.listen);
     let tls = data.tls(&config)?;
     let store: Arc<dyn Store> = Arc::from(data.store()?);
+    let storage = data.storage(&config)?;
     let state = AppState::open(data, &config, store, data.ledger()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -54,11 +56,15 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             ),
             None => tracing::info!(%address, "serving, nothing to look up yet"),
         }
-        tokio::spawn(keep_fresh(
-            Rebuilder::new(data.clone(), config.clone(), Arc::clone(&state)),
-            config.snapshot.interval(),
-            hangup,
-        ));
+        let rebuilder = Rebuilder::new(data.clone(), config.clone(), Arc::clone(&state));
+        let (rebuilder, schedule) = (rebuilder.with_storage(storage), Schedule::of(&config));
+        match config.storage.role {
+            Role::Publisher => tokio::spawn(keep_fresh(rebuilder, schedule, hangup)),
+            Role::Follower => {
+                let every = Duration::from_secs(config.storage.follow_secs);
+                tokio::spawn(follow(rebuilder, every, schedule, hangup))
+            }
+        };
         tokio::spawn(forget(Arc::clone(&state)));
         tokio::spawn(guard::watch(
             data.clone(),
@@ -81,31 +87,6 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Builds when it is due, and on SIGHUP after reading trust list and senders
-/// again.
-async fn keep_fresh(rebuilder: Rebuilder, every: Option<Duration>, mut hangup: Signal) {
-    let mut when = When::Due;
-    loop {
-        rebuild(&rebuilder, when).await;
-        let pause = async {
-            match every {
-                Some(every) => tokio::time::sleep(every).await,
-                None => std::future::pending().await,
-            }
-        };
-        when = tokio::select! {
-            () = pause => When::Due,
-            _ = hangup.recv() => {
-                match rebuilder.reload() {
-                    Ok(()) => tracing::info!("trust list, senders and quotas were read again"),
-                    Err(error) => tracing::error!(%error, "what was in force stays"),
-                }
-                When::Now
-            }
-        };
-    }
-}
-
 /// Forgets from time to time what need not be known of spending any more.
 async fn forget(state: Arc<AppState>) {
     loop {
@@ -117,20 +98,6 @@ async fn forget(state: Arc<AppState>) {
             Err(_) => tracing::error!("the ledger panicked"),
         }
         tokio::time::sleep(FORGET_EVERY).await;
-    }
-}
-
-async fn rebuild(rebuilder: &Rebuilder, when: When) {
-    let begun = Instant::now();
-    let of_task = rebuilder.clone();
-    let built = tokio::task::spawn_blocking(move || of_task.run(when)).await;
-    match built {
-        Ok(Ok(Rebuilt::Served(id))) => {
-            tracing::info!(snapshot = %id, milliseconds = begun.elapsed().as_millis() as u64, "serving a new snapshot");
-        }
-        Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => {}
-        Ok(Err(error)) => tracing::error!(%error, "no new snapshot"),
-        Err(_) => tracing::error!("the build panicked"),
     }
 }
 

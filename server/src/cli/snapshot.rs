@@ -1,22 +1,30 @@
 //! `sotto-server snapshot`.
 
 use clap::Subcommand;
-use protocol::manifest::{SignedManifest, SnapshotId};
+use protocol::manifest::{BuildId, SignedManifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use super::Outcome;
+use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::memory::Memory;
 use crate::progress::Progress;
-use crate::snapshot::build::{self, BuildOptions};
+use crate::snapshot::build::{self, BuildOptions, Clock};
 use crate::snapshot::inspect::Report;
 use crate::snapshot::{Snapshot, current};
+use crate::storage::{self, PublishError};
+use crate::store::Store;
 use crate::tokens::Tokens;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SnapshotCommand {
     /// Build a snapshot of the store and publish it.
-    Build,
+    Build {
+        /// Publish, though the published snapshot is of a later time: this machine's
+        /// clock was ahead then, and is right now.
+        #[arg(long)]
+        clock_was_ahead: bool,
+    },
     /// Verify a snapshot and show what it is.
     Inspect {
         /// Its id; else the published one.
@@ -29,7 +37,10 @@ pub(super) enum SnapshotCommand {
 
 pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<Outcome> {
     match command {
-        SnapshotCommand::Build => build(data)?,
+        SnapshotCommand::Build { clock_was_ahead } => match clock_was_ahead {
+            true => build(data, Clock::WasAhead)?,
+            false => build(data, Clock::Trusted)?,
+        },
         SnapshotCommand::Inspect { id, json } => {
             let id = id.map_or_else(|| current::read(&data.snapshots()), Ok)?;
             let snapshot = Snapshot::load(
@@ -50,11 +61,27 @@ pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<O
     Ok(Outcome::Done)
 }
 
-fn build(data: &DataDir) -> anyhow::Result<()> {
+fn build(data: &DataDir, clock: Clock) -> anyhow::Result<()> {
+    let (config, store) = (data.config()?, data.store()?);
+    let id = publish(data, &config, &store, clock, Progress::detect())?;
+    println!("{id}");
+    Ok(())
+}
+
+/// Builds and publishes, also in the storage if there is one.
+///
+/// # Errors
+/// What keeps it from being published.
+pub(super) fn publish(
+    data: &DataDir,
+    config: &Config,
+    store: &dyn Store,
+    clock: Clock,
+    progress: Progress,
+) -> anyhow::Result<SnapshotId> {
     let _lock = data.lock()?;
-    let config = data.config()?;
     let lifetime_secs = config.snapshot.lifetime_hours * 3600;
-    let (keys, now) = (data.oprf_key_dir(&config)?, UnixTime::now());
+    let (keys, now) = (data.oprf_key_dir(config)?, UnixTime::now());
     let (ring, provider) = (keys.load()?, data.provider_key()?);
     let published = || build::published_manifest(&data.snapshots(), &provider.verifying_key());
     let before = published()?;
@@ -67,15 +94,21 @@ fn build(data: &DataDir) -> anyhow::Result<()> {
         token_keys: Some(token_keys),
         lifetime_secs,
         now,
-        progress: Progress::detect(),
+        clock,
+        build_id: BuildId(rand::random()),
+        progress,
         memory: Memory::OfSystem,
     };
-    let id = build::run(&data.store()?, &data.snapshots(), &options)?;
+    let storage = data.storage(config)?;
+    let published_there = storage::publish(storage.as_deref(), store, &data.snapshots(), &options);
+    let id = published_there.map_err(|error| match error {
+        PublishError::Build(error) => anyhow::Error::from(error),
+        other => other.into(),
+    })?;
     if let Some(after) = published()? {
         let before = before.as_ref().map(SignedManifest::unverified);
         keys.settle(ring.clone(), before, after.unverified(), lifetime_secs, now)?;
     }
     Tokens::forget_directories_but(data, &token_keys)?;
-    println!("{id}");
-    Ok(())
+    Ok(id)
 }

@@ -16,7 +16,7 @@ fn the_shipped_file_states_the_defaults() {
     let keys = table
         .values()
         .map(|value| value.as_table().map_or(1, toml::Table::len));
-    assert_eq!(keys.sum::<usize>(), 40);
+    assert_eq!(keys.sum::<usize>(), 49);
 }
 
 #[test]

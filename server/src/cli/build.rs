@@ -1,0 +1,92 @@
+//! `sotto-server build`.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use protocol::time::UnixTime;
+
+use super::{Outcome, logging, snapshot};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::progress::Progress;
+use crate::snapshot::build::{BuildError, Clock, published_manifest};
+use crate::store::Store;
+
+/// How often it is looked whether a build is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Patience after a build that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// Build once, if it is due, and end.
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
+    let config = data.config()?;
+    let store = data.store()?;
+    if args.once {
+        if let Some(id) = if_due(data, &config, &store, true)? {
+            println!("{id}");
+        }
+        return Ok(Outcome::Done);
+    }
+    logging::start(&config.log);
+    let every = config
+        .snapshot
+        .interval()
+        .ok_or_else(|| anyhow::anyhow!("snapshot.interval_secs is 0: set it, or use --once"))?;
+    tracing::info!(seconds = every.as_secs(), "building snapshots");
+    let mut next = Instant::now();
+    loop {
+        let waited = Instant::now() >= next;
+        let begun = Instant::now();
+        match if_due(data, &config, &store, waited) {
+            Ok(Some(id)) => {
+                let milliseconds = begun.elapsed().as_millis() as u64;
+                tracing::info!(snapshot = %id, milliseconds, "published a new snapshot");
+                next = begun + every;
+            }
+            Ok(None) if waited => next = begun + every,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "no new snapshot");
+                std::thread::sleep(AFTER_FAILURE);
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Builds if anything has changed, or the published snapshot is in the second half
+/// of its life; before the interval is over, if enough has changed.
+fn if_due(
+    data: &DataDir,
+    config: &Config,
+    store: &dyn Store,
+    waited: bool,
+) -> anyhow::Result<Option<protocol::manifest::SnapshotId>> {
+    let entries = store.view()?.audit_head()?.entries;
+    let before = published_manifest(&data.snapshots(), &data.provider_public_key()?)?;
+    let due = before.is_none_or(|before| {
+        let manifest = before.unverified();
+        let lifetime = manifest.expires_at.secs_since(manifest.published_at);
+        let aged = UnixTime::now().secs_since(manifest.published_at) >= lifetime / 2;
+        let changes = entries.saturating_sub(manifest.audit.entries);
+        let enough = config.snapshot.after_changes;
+        waited && (aged || changes > 0) || enough > 0 && changes >= enough
+    });
+    if !due {
+        return Ok(None);
+    }
+    match snapshot::publish(data, config, store, Clock::Trusted, Progress::Silent) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) => match error.downcast_ref() {
+            Some(BuildError::Empty) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}

@@ -1,0 +1,335 @@
+//! The storage itself, by `object_store`.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path as Name;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+    WriteMultipart,
+};
+use protocol::cose::VerifyingKey;
+use protocol::manifest::SignedManifest;
+use serde::Deserialize;
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use super::{Pointer, StorageError};
+use crate::durable::{FileError, PRIVATE, Pending};
+use crate::snapshot::build::published_manifest;
+use crate::snapshot::current;
+
+/// Bytes of an uploaded part: those of a file of 100 GiB are fewer than 10 000.
+const PART_BYTES: usize = 16 << 20;
+
+/// Parts that are on their way at a time.
+const PARTS: usize = 4;
+
+/// Snapshots that are kept, whatever their age.
+const KEPT: u64 = 3;
+
+/// Age from which on others are removed: no follower can still be reading them.
+const REMOVED_AFTER: Duration = Duration::from_secs(3600);
+
+/// Where, and who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Options {
+    /// The bucket.
+    pub bucket: String,
+    /// What all names begin with; may be empty.
+    pub prefix: String,
+    /// The region.
+    pub region: String,
+    /// URL of the service; AWS's without.
+    pub endpoint: Option<String>,
+    /// Without them, they come from the environment (`AWS_ACCESS_KEY_ID`, …).
+    pub credentials: Option<Credentials>,
+}
+
+/// Who may. `Debug` is redacted.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    access_key_id: String,
+    secret_access_key: Zeroizing<String>,
+}
+
+/// The pointer as it was read.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// What it says.
+    pub pointer: Pointer,
+    version: UpdateVersion,
+}
+
+/// Snapshots in a bucket. Calls block their thread.
+#[derive(Debug)]
+pub struct Storage {
+    store: Arc<dyn ObjectStore>,
+    prefix: Name,
+    runtime: Runtime,
+}
+
+impl Storage {
+    /// Connects when it is first used.
+    ///
+    /// # Errors
+    /// [`StorageError::Service`] for options that don't go together,
+    /// [`StorageError::Start`].
+    pub fn open(options: &S3Options) -> Result<Self, StorageError> {
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(&options.bucket)
+            .with_region(&options.region)
+            .with_conditional_put(S3ConditionalPut::ETagMatch);
+        if let Some(endpoint) = &options.endpoint {
+            builder = builder
+                .with_endpoint(endpoint)
+                .with_allow_http(endpoint.starts_with("http://"));
+        }
+        if let Some(credentials) = &options.credentials {
+            builder = builder
+                .with_access_key_id(&credentials.access_key_id)
+                .with_secret_access_key(credentials.secret_access_key.as_str());
+        }
+        let store = builder.build().map_err(service("connect"))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("storage")
+            .enable_all()
+            .build()
+            .map_err(StorageError::Start)?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: Name::from(options.prefix.as_str()),
+            runtime,
+        })
+    }
+
+    /// What is published there.
+    ///
+    /// # Errors
+    /// [`StorageError::Service`], [`StorageError::Pointer`].
+    pub fn current(&self) -> Result<Option<Current>, StorageError> {
+        let name = self.pointer();
+        let read = async {
+            let found = self.store.get(&name).await?;
+            let version = UpdateVersion {
+                e_tag: found.meta.e_tag.clone(),
+                version: found.meta.version.clone(),
+            };
+            Ok((found.bytes().await?, version))
+        };
+        match self.runtime.block_on(read) {
+            Ok((json, version)) => match Pointer::from_json(&json) {
+                Some(pointer) => Ok(Some(Current { pointer, version })),
+                None => Err(StorageError::Pointer {
+                    name: name.to_string(),
+                }),
+            },
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(service("read the pointer")(error)),
+        }
+    }
+
+    /// Brings the local directory and the storage together, before a build:
+    /// takes over what another publisher has published, and publishes there what
+    /// was published here alone because this process had ended in between.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn synchronise(
+        &self,
+        directory: &Path,
+        provider: &VerifyingKey,
+    ) -> Result<Option<Current>, StorageError> {
+        let there = self.current()?;
+        let here = published_manifest(directory, provider).map_err(Box::new)?;
+        match (there, here) {
+            (None, None) => Ok(None),
+            (None, Some(here)) => self.push(directory, &here, None).map(Some),
+            (Some(there), Some(here)) if here.digest() == there.pointer.manifest => Ok(Some(there)),
+            (Some(there), Some(here))
+                if here.unverified().previous == Some(there.pointer.manifest) =>
+            {
+                self.push(directory, &here, Some(&there)).map(Some)
+            }
+            (Some(there), here) => {
+                let known = here.map_or(0, |here| here.unverified().sequence);
+                let found = there.pointer.sequence;
+                if found < known {
+                    return Err(StorageError::Older { known, found });
+                }
+                self.fetch(&there.pointer, directory, provider)?;
+                current::replace(directory, there.pointer.snapshot)?;
+                Ok(Some(there))
+            }
+        }
+    }
+
+    /// Publishes there what is published here, in the place of `before`.
+    ///
+    /// # Errors
+    /// [`StorageError::Raced`] if something else is in that place by now.
+    pub fn push(
+        &self,
+        directory: &Path,
+        manifest: &SignedManifest,
+        before: Option<&Current>,
+    ) -> Result<Current, StorageError> {
+        let pointer = Pointer::to(manifest);
+        let path = current::snapshot_path(directory, pointer.snapshot);
+        self.runtime
+            .block_on(self.upload(&path, &self.object(&pointer)))?;
+        let options = PutOptions::from(match before {
+            None => PutMode::Create,
+            Some(before) => PutMode::Update(before.version.clone()),
+        });
+        let (name, json) = (self.pointer(), PutPayload::from(pointer.to_json()));
+        let put = self.store.put_opts(&name, json, options);
+        match self.runtime.block_on(put) {
+            Ok(put) => Ok(Current {
+                pointer,
+                version: put.into(),
+            }),
+            Err(
+                object_store::Error::Precondition { .. }
+                | object_store::Error::AlreadyExists { .. },
+            ) => Err(StorageError::Raced),
+            Err(error) => Err(service("publish")(error)),
+        }
+    }
+
+    /// Downloads a snapshot, whole or not at all, and compares its manifest. The
+    /// rest of it is verified when it is loaded.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn fetch(
+        &self,
+        pointer: &Pointer,
+        directory: &Path,
+        provider: &VerifyingKey,
+    ) -> Result<(), StorageError> {
+        let path = current::snapshot_path(directory, pointer.snapshot);
+        let mut file = Pending::create(&path, PRIVATE)?;
+        let name = self.object(pointer);
+        let download = async {
+            let mut parts = self.store.get(&name).await?.into_stream();
+            while let Some(part) = parts.try_next().await? {
+                if let Err(error) = file.write_all(&part) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        };
+        self.runtime
+            .block_on(download)
+            .map_err(service("download a snapshot"))?
+            .map_err(FileError::new("write", &path))?;
+        file.replace()?;
+        let manifest = crate::snapshot::build::manifest_of(&path, provider).map_err(Box::new)?;
+        if Pointer::to(&manifest) != *pointer {
+            crate::durable::remove(&path)?;
+            return Err(StorageError::Other {
+                sequence: pointer.sequence,
+            });
+        }
+        Ok(())
+    }
+
+    /// Removes snapshots that nobody serves any more; gives how many.
+    ///
+    /// # Errors
+    /// [`StorageError::Service`].
+    pub fn remove_old(&self, newest: &Pointer) -> Result<usize, StorageError> {
+        let remove = async {
+            let names = self.prefix.clone().join("snapshots");
+            let all: Vec<_> = self.store.list(Some(&names)).try_collect().await?;
+            let mut removed = 0;
+            for object in all {
+                let sequence = object.location.filename().and_then(sequence);
+                let is_old = sequence.is_some_and(|found| found + KEPT <= newest.sequence);
+                let now = std::time::SystemTime::now();
+                let written = std::time::SystemTime::from(object.last_modified);
+                let age = now.duration_since(written).unwrap_or_default();
+                if is_old && age > REMOVED_AFTER {
+                    self.store.delete(&object.location).await?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        };
+        self.runtime
+            .block_on(remove)
+            .map_err(service("remove old snapshots"))
+    }
+
+    async fn upload(&self, path: &Path, name: &Name) -> Result<(), StorageError> {
+        let failed = |source| StorageError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let upload = service("upload a snapshot");
+        let mut file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        // Its name has the digest of its manifest: it is there already.
+        if let Ok(there) = self.store.head(name).await
+            && there.size == length
+        {
+            return Ok(());
+        }
+        let parts = match self.store.put_multipart(name).await {
+            Ok(parts) => parts,
+            Err(error) => return Err(upload(error)),
+        };
+        let mut parts = WriteMultipart::new_with_chunk_size(parts, PART_BYTES);
+        let mut part = vec![0; PART_BYTES];
+        loop {
+            let read = file.read(&mut part).map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            parts.put(Bytes::copy_from_slice(&part[..read]));
+            if let Err(error) = parts.wait_for_capacity(PARTS).await {
+                return Err(upload(error));
+            }
+        }
+        match parts.finish().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(upload(error)),
+        }
+    }
+
+    fn pointer(&self) -> Name {
+        self.prefix.clone().join("current.json")
+    }
+
+    fn object(&self, pointer: &Pointer) -> Name {
+        let name = format!("{}-{}.sotto", pointer.sequence, pointer.manifest);
+        self.prefix.clone().join("snapshots").join(name)
+    }
+}
+
+/// The sequence in an object's name.
+fn sequence(name: &str) -> Option<u64> {
+    name.strip_suffix(".sotto")?.split_once('-')?.0.parse().ok()
+}
+
+fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageError {
+    move |source| StorageError::Service {
+        action,
+        source: Box::new(source),
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(redacted)")
+    }
+}
