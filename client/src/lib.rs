@@ -43,6 +43,7 @@ mod found;
 pub mod identity;
 mod key_file;
 mod keyring;
+mod log;
 mod patience;
 pub mod recipient;
 mod slots;
@@ -62,6 +63,7 @@ pub use key_file::{KeyFile, KeyFileError, Passphrase};
 pub use keyring::{
     Keyring, KeyringError, KeyringFile, KeyringFileError, LineError, MAX_MEMBERSHIPS, Membership,
 };
+pub use log::{LogRefusal, WitnessError, Witnesses};
 pub use slots::{SlotCount, SlotCountError};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;

@@ -14,8 +14,9 @@ use protocol::csi::Csi;
 use protocol::derivation::Locator;
 use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
+use protocol::log::TreeHead;
 use protocol::lookup::{Lookup, Unverifiable};
-use protocol::manifest::{Artifact, Manifest, SignedManifest};
+use protocol::manifest::{Artifact, Manifest, ManifestPin, SignedManifest};
 use protocol::merkle::{Cap, Hash};
 use protocol::oprf::OprfOutput;
 use protocol::placement::{BucketIndex, PilotTable};
@@ -32,6 +33,8 @@ pub(crate) const HINT_BYTES_MAX: u64 = 1 << 27;
 #[derive(Debug)]
 pub struct SnapshotView {
     signed: SignedManifest,
+    /// Where the log ended that the manifest was found in.
+    log: Option<TreeHead>,
     params: Params,
     layout: BucketLayout,
     pir: PirClient,
@@ -126,6 +129,7 @@ impl VerifiedManifest {
         Ok(SnapshotView {
             params: self.params,
             signed: self.signed,
+            log: None,
             layout,
             pir,
             hint,
@@ -146,6 +150,20 @@ impl SnapshotView {
     /// The manifest as it was published.
     pub fn signed_manifest(&self) -> &SignedManifest {
         &self.signed
+    }
+
+    /// What to remember of it: the manifest, and where the log ended.
+    pub fn pin(&self) -> ManifestPin {
+        ManifestPin {
+            log: self.log,
+            ..self.signed.pin()
+        }
+    }
+
+    /// Notes where the log ended that the manifest was found in.
+    pub(crate) fn with_log(mut self, head: TreeHead) -> Self {
+        self.log = Some(head);
+        self
     }
 
     /// The PIR parameters, as the client validated them.

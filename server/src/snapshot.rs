@@ -8,7 +8,7 @@ pub mod inspect;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pir_core::Backend;
@@ -25,10 +25,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::FileError;
 use crate::loaded::{LoadError, LoadedFile};
+use crate::log::{Directory, LogStorageError, PublishedLog};
 use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::scheduler::Engine;
-use file::{FileFault, Section};
+use file::{FileFault, Section, Sections};
 
 // The packing matrices are used as they lie in the file.
 const _: () = assert!(
@@ -41,6 +42,8 @@ const _: () = assert!(
 pub struct Snapshot {
     file: LoadedFile,
     manifest: SignedManifest,
+    /// The log that ends with it.
+    log: PublishedLog,
     facts: Facts,
     params: Params,
     backend: Backend,
@@ -96,6 +99,9 @@ pub enum SnapshotError {
     /// A snapshot's file can't be read into memory.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The log of manifests that ends with a snapshot's.
+    #[error(transparent)]
+    Log(#[from] LogStorageError),
     /// None was built.
     #[error("there is no snapshot in {path} yet: run `sotto-server snapshot build`", path = .path.display())]
     None {
@@ -173,20 +179,19 @@ impl Snapshot {
     ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
         let file = LoadedFile::read(&path, memory, progress)?;
-        Self::verify(file, id, provider).map_err(|fault| SnapshotError::Unusable { path, fault })
+        let (sections, signed) = signed(&file, id, provider).map_err(unusable(&path))?;
+        let log = PublishedLog::open(Arc::new(Directory::new(directory)), &signed)?;
+        Self::verify(file, sections, signed, log).map_err(unusable(&path))
     }
 
-    fn verify(file: LoadedFile, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, Fault> {
-        let sections = file::read(file.bytes())?;
+    fn verify(
+        file: LoadedFile,
+        sections: Sections,
+        signed: SignedManifest,
+        log: PublishedLog,
+    ) -> Result<Self, Fault> {
         let section = |section| &file.bytes()[sections.range(section)];
-        let signed = SignedManifest::from_bytes(section(Section::Manifest))?;
-        // Expired or not: a snapshot is valid at the time of its publication.
-        let manifest = signed.verify(provider, signed.unverified().published_at)?;
-        if manifest.snapshot != id {
-            return Err(Fault::OtherSnapshot {
-                found: manifest.snapshot,
-            });
-        }
+        let manifest = signed.unverified();
         let params = params_of(&manifest.pir)?;
         let must = |holds: bool, part| {
             if holds {
@@ -248,6 +253,7 @@ impl Snapshot {
         Ok(Self {
             file,
             manifest: signed,
+            log,
             facts,
             params,
             backend: Backend::detect(),
@@ -286,6 +292,11 @@ impl Snapshot {
     /// Its manifest as it is published.
     pub fn signed_manifest(&self) -> &SignedManifest {
         &self.manifest
+    }
+
+    /// The log of manifests that ends with its own.
+    pub fn log(&self) -> &PublishedLog {
+        &self.log
     }
 
     /// Its hint as it is published.
@@ -364,6 +375,31 @@ impl Engine for Snapshot {
             }
         }
     }
+}
+
+/// The sections, whole, and the manifest, if it is the provider's and of that snapshot.
+fn signed(
+    file: &LoadedFile,
+    id: SnapshotId,
+    provider: &VerifyingKey,
+) -> Result<(Sections, SignedManifest), Fault> {
+    let sections = file::read(file.bytes())?;
+    let manifest = &file.bytes()[sections.range(Section::Manifest)];
+    let signed = SignedManifest::from_bytes(manifest)?;
+    // Expired or not: a snapshot is valid at the time of its publication.
+    let manifest = signed.verify(provider, signed.unverified().published_at)?;
+    if manifest.snapshot != id {
+        return Err(Fault::OtherSnapshot {
+            found: manifest.snapshot,
+        });
+    }
+    Ok((sections, signed))
+}
+
+/// For `map_err`, naming the file.
+fn unusable(path: &Path) -> impl FnOnce(Fault) -> SnapshotError {
+    let path = path.to_owned();
+    move |fault| SnapshotError::Unusable { path, fault }
 }
 
 /// The parameters that a manifest states, validated.

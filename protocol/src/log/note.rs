@@ -191,6 +191,11 @@ impl NoteKey {
         self.kind
     }
 
+    /// Whether it is the same key, under whatever name: it signs once.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+
     /// Whether the signature is by this key; `false` if it is by another.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub(super) type Notes = Extension<Arc<Noted>>;
 pub(super) const REVALIDATE: &str = "no-cache";
 
 /// A hint never changes: its path names the snapshot.
-const FOREVER: &str = "public, max-age=31536000, immutable";
+pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
 
 const NEVER: &str = "no-store";
 
@@ -215,7 +215,7 @@ pub(super) fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8
 }
 
 /// The snapshot that a path names, if it is the served one.
-fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
+pub(super) fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
     let snapshot = state.snapshot().ok_or(Error::NoSnapshot)?;
     if snapshot.id() == id {
