@@ -73,9 +73,19 @@ enum Command {
     OptOut(publish::OptOutArgs),
     /// Hands a CSIP's release in: the end of an identifier's assignment.
     Release(release::ReleaseArgs),
-    /// Reads what a provider has accepted, and checks that nothing was altered.
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    /// Checks all that a provider publishes, and reads what it has accepted.
+    ///
+    /// Alone: reads the whole log of manifests and checks that each follows the
+    /// one before, that the provider has signed their end and that it goes on from
+    /// what was seen before; then downloads the newest snapshot's database and
+    /// computes root and hint from it. `audit chain` and `audit snapshot` do one
+    /// of the two; the download needs an API key. With --also, other addresses
+    /// must show the same log.
+    ///
+    /// Exits with 0 if everything is in order, with 3 if what was found speaks
+    /// against the provider: keep it; with 1 if it could not be looked at, with 2
+    /// if it was called wrongly.
+    Audit(audit::AuditArgs),
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.
     Audience(audience::AudienceArgs),
@@ -95,6 +105,8 @@ enum Outcome {
 enum Failure {
     /// It was called wrongly, or its settings are wrong: exit code 2.
     Usage(anyhow::Error),
+    /// What was found speaks against the provider: exit code 3.
+    Evidence(anyhow::Error),
     /// Anything else: exit code 1.
     Run(anyhow::Error),
 }
@@ -141,7 +153,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Remove(args) => remove::run(&args).await,
             Command::OptOut(args) => publish::opt_out(&args).await,
             Command::Release(args) => release::run(&args).await,
-            Command::Audit(command) => audit::run(&command).await,
+            Command::Audit(args) => audit::run(&args).await,
             Command::Audience(args) => audience::run(&args),
             Command::Csip(args) => csip::run(&args).await,
         }
@@ -156,6 +168,7 @@ pub(crate) fn main() -> ExitCode {
 fn fail(failure: &Failure) -> ExitCode {
     let (error, code) = match failure {
         Failure::Usage(error) => (error, 2),
+        Failure::Evidence(error) => (error, 3),
         Failure::Run(error) => (error, 1),
     };
     eprintln!("sotto: {error:#}");

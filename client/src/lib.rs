@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 #[cfg(feature = "blind-rsa")]
 pub mod blind_rsa;
 mod bulk;

@@ -197,6 +197,16 @@ impl SnapshotView {
         self.filter.as_ref()
     }
 
+    /// The top of the tree over the buckets.
+    pub(crate) fn cap(&self) -> &Cap {
+        &self.cap
+    }
+
+    /// The PIR's hint.
+    pub(crate) fn pir_hint(&self) -> &Hint {
+        &self.hint
+    }
+
     pub(crate) fn pir(&self) -> &PirClient {
         &self.pir
     }

@@ -267,6 +267,12 @@ impl Provider {
         .with_tls_roots(certificate))
     }
 
+    /// The service without a listener, to stand before.
+    #[must_use]
+    pub fn app(&self) -> axum::Router {
+        server::http::app(Arc::clone(&self.state))
+    }
+
     /// What a running server builds and swaps with.
     ///
     /// # Errors

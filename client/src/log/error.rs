@@ -57,6 +57,12 @@ pub enum LogRefusal {
         /// Entries that it has.
         found: u64,
     },
+    /// The entries lead to another root than the one that is signed.
+    #[error("the {size} entries of the provider's log are not those that it has signed")]
+    Root {
+        /// Entries.
+        size: u64,
+    },
     /// Two manifests that follow one another in the log don't.
     #[error("manifest {sequence} in the provider's log does not follow the one before: {source}")]
     Chain {
