@@ -31,7 +31,7 @@ pub use hash::LogHash;
 pub use note::{Note, NoteKey, NoteSignature, SignatureKind};
 pub use proof::{
     Node, Nodes, consistency_ranges, inclusion_ranges, prove_consistency, prove_inclusion,
-    range_hash, root_ranges, subtrees, verify_consistency, verify_inclusion,
+    range_hash, subtrees, verify_consistency, verify_inclusion,
 };
 pub use tile::{Part, TILE_HEIGHT, TILE_WIDTH, TileId, TileSet};
 pub use tree::Tree;

@@ -29,7 +29,7 @@ use crate::log::{Directory, LogStorageError, PublishedLog};
 use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::scheduler::Engine;
-use file::{FileFault, Section, Sections};
+use file::{FileFault, Section};
 
 // The packing matrices are used as they lie in the file.
 const _: () = assert!(
@@ -179,19 +179,31 @@ impl Snapshot {
     ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
         let file = LoadedFile::read(&path, memory, progress)?;
-        let (sections, signed) = signed(&file, id, provider).map_err(unusable(&path))?;
-        let log = PublishedLog::open(Arc::new(Directory::new(directory)), &signed)?;
-        Self::verify(file, sections, signed, log).map_err(unusable(&path))
+        let objects = Arc::new(Directory::new(directory));
+        // Until the manifest is known to be whose it should be.
+        let log = PublishedLog::empty(objects.clone());
+        let verified = Self::verify(file, id, provider, log);
+        let mut snapshot = verified.map_err(|fault| SnapshotError::Unusable { path, fault })?;
+        snapshot.log = PublishedLog::open(objects, &snapshot.manifest)?;
+        Ok(snapshot)
     }
 
     fn verify(
         file: LoadedFile,
-        sections: Sections,
-        signed: SignedManifest,
+        id: SnapshotId,
+        provider: &VerifyingKey,
         log: PublishedLog,
     ) -> Result<Self, Fault> {
+        let sections = file::read(file.bytes())?;
         let section = |section| &file.bytes()[sections.range(section)];
-        let manifest = signed.unverified();
+        let signed = SignedManifest::from_bytes(section(Section::Manifest))?;
+        // Expired or not: a snapshot is valid at the time of its publication.
+        let manifest = signed.verify(provider, signed.unverified().published_at)?;
+        if manifest.snapshot != id {
+            return Err(Fault::OtherSnapshot {
+                found: manifest.snapshot,
+            });
+        }
         let params = params_of(&manifest.pir)?;
         let must = |holds: bool, part| {
             if holds {
@@ -375,31 +387,6 @@ impl Engine for Snapshot {
             }
         }
     }
-}
-
-/// The sections, whole, and the manifest, if it is the provider's and of that snapshot.
-fn signed(
-    file: &LoadedFile,
-    id: SnapshotId,
-    provider: &VerifyingKey,
-) -> Result<(Sections, SignedManifest), Fault> {
-    let sections = file::read(file.bytes())?;
-    let manifest = &file.bytes()[sections.range(Section::Manifest)];
-    let signed = SignedManifest::from_bytes(manifest)?;
-    // Expired or not: a snapshot is valid at the time of its publication.
-    let manifest = signed.verify(provider, signed.unverified().published_at)?;
-    if manifest.snapshot != id {
-        return Err(Fault::OtherSnapshot {
-            found: manifest.snapshot,
-        });
-    }
-    Ok((sections, signed))
-}
-
-/// For `map_err`, naming the file.
-fn unusable(path: &Path) -> impl FnOnce(Fault) -> SnapshotError {
-    let path = path.to_owned();
-    move |fault| SnapshotError::Unusable { path, fault }
 }
 
 /// The parameters that a manifest states, validated.

@@ -268,7 +268,6 @@ impl Provider {
     }
 
     /// The service without a listener, to stand before.
-    #[must_use]
     pub fn app(&self) -> axum::Router {
         server::http::app(Arc::clone(&self.state))
     }

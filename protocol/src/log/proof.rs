@@ -82,11 +82,6 @@ pub fn consistency_ranges(earlier: u64, size: u64) -> Result<Vec<Range<u64>>, Pr
     Ok(ranges)
 }
 
-/// The range whose hash is the root of a tree of `size` entries.
-pub fn root_ranges(size: u64) -> Vec<Range<u64>> {
-    if size == 0 { Vec::new() } else { vec![0..size] }
-}
-
 /// The complete subtrees that a range of a proof consists of, from the left.
 pub fn subtrees(range: &Range<u64>) -> Vec<Node> {
     let mut nodes = Vec::new();

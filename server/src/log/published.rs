@@ -20,7 +20,7 @@ pub struct PublishedLog {
 
 impl PublishedLog {
     /// The log before the first manifest.
-    pub(super) fn empty(objects: Arc<dyn Objects>) -> Self {
+    pub(crate) fn empty(objects: Arc<dyn Objects>) -> Self {
         Self {
             objects,
             digests: Vec::new(),
