@@ -11,6 +11,7 @@ mod identity;
 mod input;
 mod lookup;
 mod mappings;
+mod monitor;
 mod passphrase;
 mod progress;
 mod publish;
@@ -86,6 +87,17 @@ enum Command {
     /// against the provider: keep it; with 1 if it could not be looked at, with 2
     /// if it was called wrongly.
     Audit(audit::AuditArgs),
+    /// Watches what others are told about your own identifiers.
+    ///
+    /// Looks them up like anybody would, and compares with what you have published
+    /// from here: missing, older, altered or unknown mappings, an opt-out that
+    /// isn't yours, a withheld record. Reads the provider's log of manifests each
+    /// time; with --cache also across runs.
+    ///
+    /// With --once exits with 0 if all is as published, with 1 if not or if it
+    /// could not be seen, with 3 if the log speaks against the provider, with 2 if
+    /// it was called wrongly.
+    Monitor(monitor::MonitorArgs),
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.
     Audience(audience::AudienceArgs),
@@ -154,6 +166,7 @@ pub(crate) fn main() -> ExitCode {
             Command::OptOut(args) => publish::opt_out(&args).await,
             Command::Release(args) => release::run(&args).await,
             Command::Audit(args) => audit::run(&args).await,
+            Command::Monitor(args) => monitor::run(&args).await,
             Command::Audience(args) => audience::run(&args),
             Command::Csip(args) => csip::run(&args).await,
         }

@@ -45,6 +45,7 @@ pub mod identity;
 mod key_file;
 mod keyring;
 mod log;
+pub mod monitor;
 mod patience;
 pub mod recipient;
 mod slots;

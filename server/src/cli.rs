@@ -5,6 +5,7 @@ mod block;
 mod import;
 mod init;
 mod keys;
+mod log;
 mod logging;
 mod oprf;
 mod quota;
@@ -93,6 +94,9 @@ enum Command {
     /// Build and inspect what is published.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Show the log of manifests, and add witnesses' cosignatures.
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Serve the published snapshot until SIGTERM or SIGINT.
     Serve(serve::ServeArgs),
     /// Make a directory of invented recipients to try things with.
@@ -134,6 +138,7 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Oprf(command) => oprf::run(&cli.open()?, command),
         Command::Keys(command) => keys::run(&cli.open()?, command),
         Command::Snapshot(command) => snapshot::run(&cli.open()?, command),
+        Command::Log(command) => log::run(&cli.open()?, command),
         Command::Serve(args) => serve::run(&cli.open()?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),
     }
