@@ -37,6 +37,9 @@ pub enum Finding {
         /// Its id.
         id: MappingId,
     },
+    /// The record is under a credential for a key that is not yours: somebody else
+    /// may hold your identifier.
+    ForeignCredential,
     /// It says that you are not to be found, which you have not said.
     OptedOut,
     /// The provider withholds your record.
@@ -66,6 +69,9 @@ impl std::fmt::Display for Finding {
             Self::Unknown { id } => write!(
                 f,
                 "mapping {id} was not published from here: if it is not your other device's, somebody holds a credential for your identifier; ask your CSIP"
+            ),
+            Self::ForeignCredential => f.write_str(
+                "the record is under a credential for another key: somebody else may hold your identifier; ask your CSIP",
             ),
             Self::OptedOut => {
                 f.write_str("you are shown as opted out, which was not published from here")

@@ -232,7 +232,8 @@ impl SnapshotView {
             .map_err(ClientError::pir)
     }
 
-    /// What a bucket says of an identifier in one of its slots.
+    /// What a bucket says of an identifier in one of its slots, and the key that the
+    /// record's credential is for, believed or not.
     pub(crate) fn resolve(
         &self,
         csi: &Csi,
@@ -241,14 +242,18 @@ impl SnapshotView {
         column: &[u8],
         trust: &TrustList,
         now: UnixTime,
-    ) -> Lookup {
-        match self.bundle(slot, output, column) {
+    ) -> (Lookup, Option<VerifyingKey>) {
+        let bundle = self.bundle(slot, output, column);
+        let holder = |bundle: &Bundle| bundle.credential().unverified().holder.clone();
+        let holder = bundle.as_ref().ok().and_then(Option::as_ref).map(holder);
+        let lookup = match bundle {
             // A record that is there is believed for its signatures.
             Ok(None) if self.blocked.contains(&output.locator().tag) => Lookup::Blocked,
             Ok(None) => Lookup::NoMapping,
             Ok(Some(bundle)) => evaluate_for(&bundle, csi, trust, now, slot.readers()),
             Err(why) => Lookup::Unverifiable(why),
-        }
+        };
+        (lookup, holder)
     }
 
     /// The slot's bundle in its bucket; `None` is proven absence.

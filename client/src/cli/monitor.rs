@@ -139,7 +139,7 @@ async fn look(
         Err(error) => return Err(Failure::Run(error.into())),
     }
     let client = Client::connect(settings.client.clone()).await?;
-    let found: Vec<Result<_, ClientError>> = client.lookup_many(csis).await;
+    let found: Vec<Result<_, ClientError>> = client.find_many(csis).await;
     let (snapshot, now) = (client.snapshot(), UnixTime::now());
     let provider = settings.client.dp_key.key_id();
     let accepted = identity.receipt(provider)?;
@@ -155,7 +155,13 @@ async fn look(
         let mappings: Vec<Mapping> = mappings
             .map(|mapping| mapping.unverified().clone())
             .collect();
-        let findings = compare(&mappings, &found?, publication, now);
+        let found = found?;
+        let mut findings = compare(&mappings, &found.public, publication, now);
+        if let Some(holder) = &found.holder
+            && !identity.has(holder)?
+        {
+            findings.push(Finding::ForeignCredential);
+        }
         if !findings.is_empty() {
             outcome = Outcome::Incomplete;
         }
