@@ -147,7 +147,7 @@ impl SignedCheckpoint {
         Ok(count)
     }
 
-    /// Adds the cosignature of one of these witnesses.
+    /// Adds the cosignature of one of these witnesses, once.
     ///
     /// # Errors
     /// [`LogError::Key`] if it is none of theirs, [`LogError::Signature`] if it
@@ -159,6 +159,9 @@ impl SignedCheckpoint {
     ) -> Result<(), LogError> {
         for witness in witnesses {
             if witness.verify(self.note.text(), &cosignature)? {
+                if self.note.signatures().contains(&cosignature) {
+                    return Ok(());
+                }
                 self.note.add(cosignature)?;
                 if self.encode().len() > CHECKPOINT_BYTES_MAX {
                     return Err(LogError::Note);

@@ -103,14 +103,11 @@ impl Note {
         &self.signatures
     }
 
-    /// Adds a signature; one that is there already stays as it is.
+    /// Adds a signature.
     ///
     /// # Errors
     /// [`LogError::Note`] if there are too many.
     pub fn add(&mut self, signature: NoteSignature) -> Result<(), LogError> {
-        if self.signatures.contains(&signature) {
-            return Ok(());
-        }
         if self.signatures.len() == SIGNATURES_MAX {
             return Err(LogError::Note);
         }

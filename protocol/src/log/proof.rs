@@ -253,3 +253,6 @@ fn climb(mut at: u64, mut last: u64) -> (u64, u64) {
 fn split(entries: u64) -> u64 {
     1 << (entries - 1).ilog2()
 }
+
+#[cfg(test)]
+mod tests;
