@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 use client::{Client, ClientError};
 use protocol::csi::Csi;
+use protocol::log::{LogHash, SignedCheckpoint, bundle};
 use protocol::problem::{Problem, ProblemType};
 use protocol::pseudonym::Pseudonym;
 use protocol::wire::{self, media};
@@ -256,4 +257,55 @@ async fn a_sender_whose_quota_is_used_up_is_told_when_to_come_back() -> Result<(
     }
     nobody.find(&csis[0]).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_served_in_tiles_and_the_database_to_those_who_are_known() -> Result<()> {
+    let provider = Directory::build(30, 36)?.serve().await?;
+    let http = Http::new(&provider)?;
+    let get = async |path: &str| http.send(Method::GET, path, "", Vec::new()).await;
+    let checkpoint = get(wire::LOG_CHECKPOINT_PATH).await?;
+    assert_eq!(checkpoint.headers()["content-type"], media::TEXT);
+    assert_eq!(checkpoint.headers()["cache-control"], "no-cache");
+    let key = provider.directory.data().provider_public_key()?;
+    let checkpoint = SignedCheckpoint::open(&checkpoint.bytes().await?, &key)?;
+    assert_eq!(checkpoint.head().size, 1);
+    let manifest = provider.snapshot().signed_manifest().as_bytes().to_vec();
+
+    let tile = get("/v1/log/tile/0/000.p/1").await?;
+    assert_eq!(tile.headers()["content-type"], media::OCTETS);
+    let cache = tile.headers()["cache-control"].to_str()?;
+    assert!(cache.contains("immutable"), "{cache}");
+    let leaf = LogHash::of_leaf(&manifest);
+    assert_eq!(tile.bytes().await?[..], leaf.as_bytes()[..]);
+    assert_eq!(checkpoint.head().root, leaf);
+    let entries = get("/v1/log/tile/entries/000.p/1").await?.bytes().await?;
+    assert_eq!(bundle::decode(&entries, 1)?, [&manifest[..]]);
+    for path in [
+        "/v1/log/tile/0/000",
+        "/v1/log/tile/0/000.p/2",
+        "/v1/log/tile/1/000.p/1",
+        "/v1/log/tile/entries/001.p/1",
+        "/v1/log/tile/0/0",
+        "/v1/log/tile/",
+    ] {
+        is_problem(get(path).await?, ProblemType::NotFound).await?;
+    }
+
+    let snapshot = provider.snapshot();
+    let path = wire::database_path(&snapshot.id());
+    let stranger = http
+        .client
+        .get(format!("{}{path}", http.base))
+        .send()
+        .await?;
+    is_problem(stranger, ProblemType::Unauthorized).await?;
+    let database = get(&path).await?;
+    let length = snapshot.database().len();
+    assert_eq!(database.content_length(), Some(length as u64));
+    assert_eq!(database.bytes().await?[..], *snapshot.database());
+    let unknown = wire::database_path(&protocol::manifest::SnapshotId::from_bytes([7; 32]));
+    is_problem(get(&unknown).await?, ProblemType::SnapshotGone).await?;
+    drop(snapshot);
+    provider.stop().await
 }

@@ -172,7 +172,7 @@ impl Cache {
             let known = known.map(|pin| row::decode_pin(pin.value()).ok_or(CacheError::Corrupt));
             if known
                 .transpose()?
-                .is_some_and(|known| known.sequence > pin.sequence)
+                .is_some_and(|known| place(&known) > place(&pin))
             {
                 return Ok(());
             }
@@ -397,6 +397,11 @@ impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").finish_non_exhaustive()
     }
+}
+
+/// Orders what was accepted.
+fn place(pin: &ManifestPin) -> (u64, u64) {
+    (pin.sequence, pin.log.map_or(0, |head| head.size))
 }
 
 /// Whether an entry of [`META`] has this value.

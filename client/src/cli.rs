@@ -11,6 +11,7 @@ mod identity;
 mod input;
 mod lookup;
 mod mappings;
+mod monitor;
 mod passphrase;
 mod progress;
 mod publish;
@@ -74,9 +75,30 @@ enum Command {
     OptOut(publish::OptOutArgs),
     /// Hands a CSIP's release in: the end of an identifier's assignment.
     Release(release::ReleaseArgs),
-    /// Reads what a provider has accepted, and checks that nothing was altered.
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    /// Checks all that a provider publishes, and reads what it has accepted.
+    ///
+    /// Alone: reads the whole log of manifests and checks that each follows the
+    /// one before, that the provider has signed their end and that it goes on from
+    /// what was seen before; then downloads the newest snapshot's database and
+    /// computes root and hint from it. `audit chain` and `audit snapshot` do one
+    /// of the two; the download needs an API key. With --also, other addresses
+    /// must show the same log.
+    ///
+    /// Exits with 0 if everything is in order, with 3 if what was found speaks
+    /// against the provider: keep it; with 1 if it could not be looked at, with 2
+    /// if it was called wrongly.
+    Audit(audit::AuditArgs),
+    /// Watches what others are told about your own identifiers.
+    ///
+    /// Looks them up like anybody would, and compares with what you have published
+    /// from here: missing, older, altered or unknown mappings, an opt-out that
+    /// isn't yours, a withheld record. Reads the provider's log of manifests each
+    /// time; with --cache also across runs.
+    ///
+    /// With --once exits with 0 if all is as published, with 1 if not or if it
+    /// could not be seen, with 3 if the log speaks against the provider, with 2 if
+    /// it was called wrongly.
+    Monitor(monitor::MonitorArgs),
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.
     Audience(audience::AudienceArgs),
@@ -96,6 +118,8 @@ enum Outcome {
 enum Failure {
     /// It was called wrongly, or its settings are wrong: exit code 2.
     Usage(anyhow::Error),
+    /// What was found speaks against the provider: exit code 3.
+    Evidence(anyhow::Error),
     /// Anything else: exit code 1.
     Run(anyhow::Error),
 }
@@ -142,7 +166,8 @@ pub(crate) fn main() -> ExitCode {
             Command::Remove(args) => remove::run(&args).await,
             Command::OptOut(args) => publish::opt_out(&args).await,
             Command::Release(args) => release::run(&args).await,
-            Command::Audit(command) => audit::run(&command).await,
+            Command::Audit(args) => audit::run(&args).await,
+            Command::Monitor(args) => monitor::run(&args).await,
             Command::Audience(args) => audience::run(&args),
             Command::Csip(args) => csip::run(&args).await,
         }
@@ -157,6 +182,7 @@ pub(crate) fn main() -> ExitCode {
 fn fail(failure: &Failure) -> ExitCode {
     let (error, code) = match failure {
         Failure::Usage(error) => (error, 2),
+        Failure::Evidence(error) => (error, 3),
         Failure::Run(error) => (error, 1),
     };
     eprintln!("sotto: {error:#}");

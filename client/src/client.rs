@@ -70,7 +70,7 @@ impl Client {
     /// What to remember, for [`ClientConfig::last_manifest`].
     #[must_use]
     pub fn manifest_pin(&self) -> ManifestPin {
-        self.snapshot().signed_manifest().pin()
+        self.snapshot().pin()
     }
 
     /// What went over the wire so far.
@@ -198,7 +198,7 @@ impl Client {
         if !Arc::ptr_eq(&current, old) {
             return Ok(current);
         }
-        let pin = Some(current.signed_manifest().pin());
+        let pin = Some(current.pin());
         let view = Arc::new(fetch_view(&self.shared.transport, &self.shared.config, pin).await?);
         // A poisoned lock still holds a whole view.
         *self

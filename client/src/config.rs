@@ -12,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::cache::Cache;
 use crate::keyring::Keyring;
+use crate::log::Witnesses;
 use crate::slots::SlotCount;
 use crate::wallet::Wallet;
 
@@ -40,6 +41,8 @@ pub struct ClientConfig {
     /// The last manifest accepted from this DP, if remembered: older ones are
     /// then refused.
     pub last_manifest: Option<ManifestPin>,
+    /// Who must have seen the provider's log of manifests.
+    pub witnesses: Witnesses,
     /// The audiences whose records are looked up beside public ones.
     pub keyring: Option<Arc<Keyring>>,
     /// How many records each identifier asks for; if not set,
@@ -117,6 +120,7 @@ impl ClientConfig {
             sender: None,
             wallet: None,
             last_manifest: None,
+            witnesses: Witnesses::default(),
             keyring: None,
             slots: None,
             cache: None,

@@ -13,6 +13,7 @@ use protocol::token::TokenError;
 use protocol::wire::WireError;
 
 use crate::cache::CacheError;
+use crate::log::LogRefusal;
 use crate::wallet::WalletError;
 
 /// Why a client could not connect or a lookup could not be made.
@@ -93,6 +94,9 @@ pub enum ClientError {
     /// The manifest was refused.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The log of manifests was refused, or the manifest is not in it.
+    #[error(transparent)]
+    Log(#[from] LogRefusal),
     /// The manifest's shape is not usable.
     #[error("manifest: {0}")]
     Layout(#[source] Inconsistency),

@@ -105,6 +105,8 @@ pub(crate) fn bundle(name: &str, msps: &[&str]) -> (Csi, Vec<u8>) {
 pub(crate) struct Snapshot {
     pub(crate) manifest: Manifest,
     pub(crate) published: Vec<u8>,
+    /// All that were published, up to this one.
+    pub(crate) log: Vec<Vec<u8>>,
     pub(crate) hint: Vec<u8>,
     pub(crate) filter: Vec<u8>,
     pub(crate) params: Params,
@@ -224,9 +226,12 @@ impl Snapshot {
             previous,
         );
         let published = manifest.sign(&provider_key()).unwrap().as_bytes().to_vec();
+        let mut log = previous.map_or_else(Vec::new, |previous| previous.log.clone());
+        log.push(published.clone());
         Ok(Self {
             manifest,
             published,
+            log,
             hint,
             filter,
             params,

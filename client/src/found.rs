@@ -1,6 +1,7 @@
 //! What a lookup with audiences found.
 
 use protocol::audience::AudienceLabel;
+use protocol::cose::VerifyingKey;
 use protocol::lookup::Lookup;
 use protocol::resolve::{Candidate, Source};
 
@@ -10,6 +11,9 @@ use protocol::resolve::{Candidate, Source};
 pub struct Found {
     /// The public record.
     pub public: Lookup,
+    /// The key that the public record's credential is for, if there is a record that
+    /// opens. Whether the credential is believed, the lookup says.
+    pub holder: Option<VerifyingKey>,
     /// The audiences that the recipient says something to, in the order of the
     /// keyring, those bound to the identifier first. Where nothing was found
     /// there is no entry.

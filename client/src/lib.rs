@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 #[cfg(feature = "blind-rsa")]
 pub mod blind_rsa;
 mod bulk;
@@ -43,6 +44,8 @@ mod found;
 pub mod identity;
 mod key_file;
 mod keyring;
+mod log;
+pub mod monitor;
 mod patience;
 pub mod recipient;
 mod slots;
@@ -62,6 +65,7 @@ pub use key_file::{KeyFile, KeyFileError, Passphrase};
 pub use keyring::{
     Keyring, KeyringError, KeyringFile, KeyringFileError, LineError, MAX_MEMBERSHIPS, Membership,
 };
+pub use log::{LogRefusal, WitnessError, Witnesses};
 pub use slots::{SlotCount, SlotCountError};
 pub use snapshot::SnapshotView;
 pub use transport::Traffic;

@@ -14,8 +14,9 @@ use protocol::csi::Csi;
 use protocol::derivation::Locator;
 use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
+use protocol::log::TreeHead;
 use protocol::lookup::{Lookup, Unverifiable};
-use protocol::manifest::{Artifact, Manifest, SignedManifest};
+use protocol::manifest::{Artifact, Manifest, ManifestPin, SignedManifest};
 use protocol::merkle::{Cap, Hash};
 use protocol::oprf::OprfOutput;
 use protocol::placement::{BucketIndex, PilotTable};
@@ -32,6 +33,8 @@ pub(crate) const HINT_BYTES_MAX: u64 = 1 << 27;
 #[derive(Debug)]
 pub struct SnapshotView {
     signed: SignedManifest,
+    /// Where the log ended that the manifest was found in.
+    log: Option<TreeHead>,
     params: Params,
     layout: BucketLayout,
     pir: PirClient,
@@ -126,6 +129,7 @@ impl VerifiedManifest {
         Ok(SnapshotView {
             params: self.params,
             signed: self.signed,
+            log: None,
             layout,
             pir,
             hint,
@@ -146,6 +150,20 @@ impl SnapshotView {
     /// The manifest as it was published.
     pub fn signed_manifest(&self) -> &SignedManifest {
         &self.signed
+    }
+
+    /// What to remember of it: the manifest, and where the log ended.
+    pub fn pin(&self) -> ManifestPin {
+        ManifestPin {
+            log: self.log,
+            ..self.signed.pin()
+        }
+    }
+
+    /// Notes where the log ended that the manifest was found in.
+    pub(crate) fn with_log(mut self, head: TreeHead) -> Self {
+        self.log = Some(head);
+        self
     }
 
     /// The PIR parameters, as the client validated them.
@@ -179,6 +197,16 @@ impl SnapshotView {
         self.filter.as_ref()
     }
 
+    /// The top of the tree over the buckets.
+    pub(crate) fn cap(&self) -> &Cap {
+        &self.cap
+    }
+
+    /// The PIR's hint.
+    pub(crate) fn pir_hint(&self) -> &Hint {
+        &self.hint
+    }
+
     pub(crate) fn pir(&self) -> &PirClient {
         &self.pir
     }
@@ -204,7 +232,8 @@ impl SnapshotView {
             .map_err(ClientError::pir)
     }
 
-    /// What a bucket says of an identifier in one of its slots.
+    /// What a bucket says of an identifier in one of its slots, and the key that the
+    /// record's credential is for, believed or not.
     pub(crate) fn resolve(
         &self,
         csi: &Csi,
@@ -213,14 +242,18 @@ impl SnapshotView {
         column: &[u8],
         trust: &TrustList,
         now: UnixTime,
-    ) -> Lookup {
-        match self.bundle(slot, output, column) {
+    ) -> (Lookup, Option<VerifyingKey>) {
+        let bundle = self.bundle(slot, output, column);
+        let holder = |bundle: &Bundle| bundle.credential().unverified().holder.clone();
+        let holder = bundle.as_ref().ok().and_then(Option::as_ref).map(holder);
+        let lookup = match bundle {
             // A record that is there is believed for its signatures.
             Ok(None) if self.blocked.contains(&output.locator().tag) => Lookup::Blocked,
             Ok(None) => Lookup::NoMapping,
             Ok(Some(bundle)) => evaluate_for(&bundle, csi, trust, now, slot.readers()),
             Err(why) => Lookup::Unverifiable(why),
-        }
+        };
+        (lookup, holder)
     }
 
     /// The slot's bundle in its bucket; `None` is proven absence.

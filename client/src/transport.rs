@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use protocol::problem::{PROBLEM_BYTES_MAX, Problem, ProblemType};
 use protocol::pseudonym::Pseudonym;
@@ -14,6 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::config::{ApiKey, Endpoint, TlsRoots};
 use crate::error::ClientError;
+
+/// Longest time for a download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// What went over the wire so far: bodies, without the headers of HTTP and TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,6 +141,21 @@ impl Transport {
         self.send(exchange, Method::GET, None, None).await
     }
 
+    /// `GET`, with authorisation, of something large, which may take as long as it
+    /// goes on; `tell` hears how many bytes there are.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) async fn download(
+        &self,
+        exchange: Exchange<'_>,
+        tell: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<u8>, ClientError> {
+        let request = self.request(exchange, Method::GET, self.authorization.as_ref());
+        let request = request.timeout(DOWNLOAD_TIMEOUT);
+        self.exchange_telling(exchange, request, tell).await
+    }
+
     /// `POST` of `body` as `content_type`, with authorisation.
     ///
     /// # Errors
@@ -211,6 +230,15 @@ impl Transport {
         exchange: Exchange<'_>,
         request: RequestBuilder,
     ) -> Result<Vec<u8>, ClientError> {
+        self.exchange_telling(exchange, request, &|_| ()).await
+    }
+
+    async fn exchange_telling(
+        &self,
+        exchange: Exchange<'_>,
+        request: RequestBuilder,
+        tell: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<u8>, ClientError> {
         let Exchange {
             step,
             accept,
@@ -225,7 +253,7 @@ impl Transport {
             .map_err(|error| unreachable(step, error))?;
         let status = response.status();
         if status.is_success() {
-            return self.body(step, response, max_bytes).await;
+            return self.body(step, response, max_bytes, tell).await;
         }
         let retry_after = response
             .headers()
@@ -236,7 +264,7 @@ impl Transport {
             step,
             status: status.as_u16(),
         };
-        let Ok(body) = self.body(step, response, PROBLEM_BYTES_MAX).await else {
+        let Ok(body) = self.body(step, response, PROBLEM_BYTES_MAX, &|_| ()).await else {
             return Err(refused);
         };
         match Problem::from_json(&body) {
@@ -257,6 +285,7 @@ impl Transport {
         step: &'static str,
         mut response: Response,
         max: usize,
+        tell: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<u8>, ClientError> {
         let too_long = ClientError::BodyTooLong { step, max };
         if response
@@ -277,6 +306,7 @@ impl Transport {
                 return Err(too_long);
             }
             body.extend_from_slice(&chunk);
+            tell(body.len() as u64);
         }
         Ok(body)
     }
@@ -329,103 +359,4 @@ fn unreachable(step: &'static str, error: reqwest::Error) -> ClientError {
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::cose::SigningKey;
-    use protocol::trust::TrustList;
-
-    use super::*;
-    use crate::config::ClientConfig;
-
-    fn config(server: &str) -> ClientConfig {
-        let key = SigningKey::from_seed(&[1; 32]).verifying_key();
-        ClientConfig::new(server, key, TrustList::new(Vec::new()).unwrap())
-    }
-
-    fn transport(config: &ClientConfig) -> Result<Transport, ClientError> {
-        Transport::new(config.endpoint(), config.api_key.as_ref())
-    }
-
-    #[test]
-    fn only_plain_https_addresses_are_accepted() {
-        for server in [
-            "https://dp.example",
-            "https://127.0.0.1:8443/",
-            "https://dp.example/sotto/",
-        ] {
-            assert!(transport(&config(server)).is_ok(), "{server}");
-        }
-        for server in [
-            "",
-            "dp.example",
-            "http://dp.example",
-            "https://user@dp.example",
-            "https://:secret@dp.example",
-            "https://dp.example?x",
-            "https://dp.example#x",
-            "ftp://dp.example",
-        ] {
-            assert!(
-                matches!(transport(&config(server)), Err(ClientError::ServerUrl)),
-                "{server}"
-            );
-        }
-    }
-
-    #[test]
-    fn paths_are_below_the_address() {
-        let url = |server| {
-            let transport = transport(&config(server)).unwrap();
-            transport.url("/v1/manifest").to_string()
-        };
-        assert_eq!(
-            url("https://dp.example:1234"),
-            "https://dp.example:1234/v1/manifest"
-        );
-        assert_eq!(
-            url("https://dp.example/sotto/"),
-            "https://dp.example/sotto/v1/manifest"
-        );
-        let transport = transport(&config("https://dp.example/sotto")).unwrap();
-        assert_eq!(
-            transport.url("/v1/audit?from=7").as_str(),
-            "https://dp.example/sotto/v1/audit?from=7"
-        );
-    }
-
-    #[test]
-    fn certificates_must_be_some() {
-        for pem in [
-            "",
-            "no certificate",
-            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
-        ] {
-            let config = config("https://dp.example").with_tls_roots(pem);
-            assert!(
-                matches!(transport(&config), Err(ClientError::TlsRoots)),
-                "{pem}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_client_certificate_has_a_key() {
-        for pem in [
-            "",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ] {
-            let config = config("https://dp.example")
-                .with_certificate(crate::config::ClientCertificate::from_pem(pem));
-            assert!(
-                matches!(transport(&config), Err(ClientError::ClientCertificate)),
-                "{pem}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_api_key_is_marked_as_secret() {
-        let value = bearer(&ApiKey::new("sotto_x").unwrap()).unwrap();
-        assert!(value.is_sensitive());
-        assert_eq!(value.to_str().unwrap(), "Bearer sotto_x");
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ pub mod derivation;
 pub mod filter;
 pub mod hint;
 pub mod inquiry;
+pub mod log;
 pub mod lookup;
 pub mod manifest;
 pub mod mapping;

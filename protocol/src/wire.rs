@@ -14,6 +14,7 @@ pub use holder::{
 pub use oprf::{OprfRequest, OprfResponse, WireError};
 pub use paid::PaidOprfRequest;
 
+use crate::log::Part;
 use crate::manifest::SnapshotId;
 
 /// The newest manifest: `GET`, [`media::COSE`].
@@ -58,6 +59,13 @@ pub const AUDIT_PATH: &str = "/v1/audit";
 /// Most entries of the audit log in one answer.
 pub const AUDIT_ENTRIES_MAX: usize = 1024;
 
+/// Where the log of manifests ends: `GET`, [`media::TEXT`], a
+/// [`SignedCheckpoint`](crate::log::SignedCheckpoint).
+pub const LOG_CHECKPOINT_PATH: &str = "/v1/log/checkpoint";
+
+/// Route template of [`log_tile_path`], with what is below as `{path}`.
+pub const LOG_TILE_ROUTE: &str = "/v1/log/tile/{*path}";
+
 /// 200 while the process runs: `GET`.
 pub const LIVE_PATH: &str = "/v1/health/live";
 
@@ -70,6 +78,9 @@ pub const HINT_ROUTE: &str = "/v1/snapshots/{id}/hint";
 /// Route template of [`filter_path`], with the snapshot id as `{id}`.
 pub const FILTER_ROUTE: &str = "/v1/snapshots/{id}/filter";
 
+/// Route template of [`database_path`], with the snapshot id as `{id}`.
+pub const DATABASE_ROUTE: &str = "/v1/snapshots/{id}/database";
+
 /// Route template of [`query_path`], with the snapshot id as `{id}`.
 pub const QUERY_ROUTE: &str = "/v1/snapshots/{id}/query";
 
@@ -81,6 +92,17 @@ pub fn hint_path(snapshot: &SnapshotId) -> String {
 /// The membership filter of a snapshot that has one: `GET`, [`media::FILTER`].
 pub fn filter_path(snapshot: &SnapshotId) -> String {
     FILTER_ROUTE.replace("{id}", &snapshot.to_string())
+}
+
+/// The database of a snapshot, for audits: `GET` with an API key or a client
+/// certificate, [`media::OCTETS`].
+pub fn database_path(snapshot: &SnapshotId) -> String {
+    DATABASE_ROUTE.replace("{id}", &snapshot.to_string())
+}
+
+/// Hashes or entries of the log of manifests: `GET`, [`media::OCTETS`].
+pub fn log_tile_path(part: &Part) -> String {
+    LOG_TILE_ROUTE.replace("{*path}", &part.to_string())
 }
 
 /// A PIR query of a snapshot: `POST`, [`media::QUERY`] to [`media::ANSWER`].
@@ -96,6 +118,10 @@ pub mod media {
     pub const HINT: &str = "application/sotto-hint";
     /// A [`MembershipFilter`](crate::filter::MembershipFilter).
     pub const FILTER: &str = "application/sotto-filter";
+    /// A checkpoint of the log.
+    pub const TEXT: &str = "text/plain; charset=utf-8";
+    /// Tiles and bundles of the log, and a snapshot's database.
+    pub const OCTETS: &str = "application/octet-stream";
     /// A PIR query.
     pub const QUERY: &str = "application/sotto-query";
     /// A PIR answer.

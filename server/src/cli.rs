@@ -6,6 +6,7 @@ mod build;
 mod import;
 mod init;
 mod keys;
+mod log;
 mod logging;
 mod oprf;
 mod quota;
@@ -98,6 +99,9 @@ enum Command {
     ///
     /// Serves nothing itself, and shares the store with servers: PostgreSQL.
     Build(build::BuildArgs),
+    /// Show the log of manifests, and add witnesses' cosignatures.
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Serve the published snapshot until SIGTERM or SIGINT.
     Serve(serve::ServeArgs),
     /// Make a directory of invented recipients to try things with.
@@ -140,6 +144,7 @@ fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Keys(command) => keys::run(&cli.open()?, command),
         Command::Snapshot(command) => snapshot::run(&cli.open()?, command),
         Command::Build(args) => build::run(&cli.open()?, args),
+        Command::Log(command) => log::run(&cli.open()?, command),
         Command::Serve(args) => serve::run(&cli.open()?, args),
         Command::Sample(args) => sample::run(args).map(|()| Outcome::Done),
     }

@@ -8,6 +8,7 @@ mod error;
 mod evaluations;
 mod handlers;
 mod listen;
+mod log;
 mod patience;
 mod places;
 mod publishing;
@@ -61,6 +62,9 @@ const SUBMISSIONS_MAX: usize = 256;
 /// the blocking pool each, a few of its 512.
 const VERIFICATIONS_MAX: usize = 64;
 
+/// Databases that are sent at a time: of gigabytes, to those who audit.
+const DOWNLOADS_MAX: usize = 2;
+
 /// How far the clocks of servers that share a ledger may be apart.
 const SKEW_SECS: u64 = 3600;
 
@@ -98,6 +102,8 @@ pub struct AppState {
     verifying_tokens: Arc<Semaphore>,
     /// For signatures of submissions, and for reading the store.
     verifications: Arc<Semaphore>,
+    /// For databases.
+    downloads: Arc<Semaphore>,
 }
 
 /// What a service is made of.
@@ -229,6 +235,7 @@ impl AppState {
             evaluations: Arc::new(Semaphore::new(cores)),
             verifying_tokens: Arc::new(Semaphore::new(cores.div_ceil(2))),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         };
         if let Some(snapshot) = parts.snapshot {
             state.replace_snapshot(snapshot)?;
@@ -423,6 +430,9 @@ pub fn app(state: Arc<AppState>) -> Router {
         .route(wire::MANIFEST_PATH, get(handlers::manifest))
         .route(wire::HINT_ROUTE, get(handlers::hint))
         .route(wire::FILTER_ROUTE, get(handlers::filter))
+        .route(wire::DATABASE_ROUTE, get(log::database))
+        .route(wire::LOG_CHECKPOINT_PATH, get(log::checkpoint))
+        .route(wire::LOG_TILE_ROUTE, get(log::tile))
         .route(wire::TOKEN_DIRECTORY_PATH, get(tokens::directory))
         .route(wire::TOKENS_PATH, post(tokens::issue))
         .route(

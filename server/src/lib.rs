@@ -35,6 +35,7 @@ pub mod import;
 pub mod keys;
 pub mod ledger;
 pub mod loaded;
+pub mod log;
 pub mod memory;
 pub mod meter;
 pub mod oprf_keys;

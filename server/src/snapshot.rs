@@ -9,7 +9,7 @@ mod trial;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pir_core::Backend;
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::FileError;
 use crate::loaded::{LoadError, LoadedFile};
+use crate::log::{Directory, LogStorageError, PublishedLog};
 use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::scheduler::Engine;
@@ -43,6 +44,8 @@ const _: () = assert!(
 pub struct Snapshot {
     file: LoadedFile,
     manifest: SignedManifest,
+    /// The log that ends with it.
+    log: PublishedLog,
     facts: Facts,
     params: Params,
     backend: Backend,
@@ -102,6 +105,9 @@ pub enum SnapshotError {
     /// A snapshot's file can't be read into memory.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The log of manifests that ends with a snapshot's.
+    #[error(transparent)]
+    Log(#[from] LogStorageError),
     /// None was built.
     #[error("there is no snapshot in {path} yet: run `sotto-server snapshot build`", path = .path.display())]
     None {
@@ -184,10 +190,21 @@ impl Snapshot {
     ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
         let file = LoadedFile::read(&path, memory, progress)?;
-        Self::verify(file, id, provider).map_err(|fault| SnapshotError::Unusable { path, fault })
+        let objects = Arc::new(Directory::new(directory));
+        // Until the manifest is known to be whose it should be.
+        let log = PublishedLog::empty(objects.clone());
+        let verified = Self::verify(file, id, provider, log);
+        let mut snapshot = verified.map_err(|fault| SnapshotError::Unusable { path, fault })?;
+        snapshot.log = PublishedLog::open(objects, &snapshot.manifest)?;
+        Ok(snapshot)
     }
 
-    fn verify(file: LoadedFile, id: SnapshotId, provider: &VerifyingKey) -> Result<Self, Fault> {
+    fn verify(
+        file: LoadedFile,
+        id: SnapshotId,
+        provider: &VerifyingKey,
+        log: PublishedLog,
+    ) -> Result<Self, Fault> {
         let sections = file::read(file.bytes())?;
         let section = |section| &file.bytes()[sections.range(section)];
         let signed = SignedManifest::from_bytes(section(Section::Manifest))?;
@@ -261,6 +278,7 @@ impl Snapshot {
         Ok(Self {
             file,
             manifest: signed,
+            log,
             facts,
             params,
             backend: Backend::detect(),
@@ -301,6 +319,11 @@ impl Snapshot {
     /// Its manifest as it is published.
     pub fn signed_manifest(&self) -> &SignedManifest {
         &self.manifest
+    }
+
+    /// The log of manifests that ends with its own.
+    pub fn log(&self) -> &PublishedLog {
+        &self.log
     }
 
     /// Its hint as it is published.

@@ -19,9 +19,8 @@ async fn twin(of: &Provider, manifests: usize) -> Result<Provider> {
     for file in ["keys/dp.key", "dp.pub"] {
         fs::copy(from.root().join(file), to.root().join(file))?;
     }
-    for file in fs::read_dir(to.snapshots())? {
-        fs::remove_file(file?.path())?;
-    }
+    fs::remove_dir_all(to.snapshots())?;
+    fs::create_dir(to.snapshots())?;
     for _ in 0..manifests {
         twin.publish()?;
     }

@@ -305,6 +305,11 @@ impl Provider {
         .with_tls_roots(certificate))
     }
 
+    /// The service without a listener, to stand before.
+    pub fn app(&self) -> axum::Router {
+        server::http::app(Arc::clone(&self.state))
+    }
+
     /// What a running server builds and swaps with.
     ///
     /// # Errors

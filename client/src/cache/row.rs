@@ -1,6 +1,7 @@
 //! What is kept of one identifier, and of the last manifest.
 
 use protocol::audience::AudienceSecret;
+use protocol::log::{LogHash, TreeHead};
 use protocol::manifest::ManifestPin;
 use protocol::merkle::Hash;
 use protocol::oprf::{OprfOutput, OprfPublicKey};
@@ -52,25 +53,42 @@ impl Evaluated {
     }
 }
 
-/// `sequence u64 BE ‖ digest ‖ OPRF epoch u64 BE ‖ OPRF key`.
+/// `sequence u64 BE ‖ digest ‖ OPRF epoch u64 BE ‖ OPRF key`, then, if the end of
+/// the log is known, `size u64 BE ‖ root`.
 pub(super) fn encode_pin(pin: &ManifestPin) -> Vec<u8> {
-    [
+    let mut bytes = [
         &pin.sequence.to_be_bytes()[..],
         pin.digest.as_bytes(),
         &pin.oprf_epoch.to_be_bytes(),
         pin.oprf_key.as_bytes(),
     ]
-    .concat()
+    .concat();
+    if let Some(head) = &pin.log {
+        bytes.extend_from_slice(&head.size.to_be_bytes());
+        bytes.extend_from_slice(head.root.as_bytes());
+    }
+    bytes
 }
 
 pub(super) fn decode_pin(bytes: &[u8]) -> Option<ManifestPin> {
     let (sequence, rest) = bytes.split_first_chunk()?;
     let (digest, rest) = rest.split_first_chunk()?;
-    let (epoch, key) = rest.split_first_chunk()?;
+    let (epoch, rest) = rest.split_first_chunk()?;
+    let (key, rest) = rest.split_first_chunk::<32>()?;
+    let log = match rest.split_first_chunk() {
+        // Kept by a version that didn't know the log.
+        None if rest.is_empty() => None,
+        None => return None,
+        Some((size, root)) => Some(TreeHead {
+            size: u64::from_be_bytes(*size),
+            root: LogHash::from_bytes(root.try_into().ok()?),
+        }),
+    };
     Some(ManifestPin {
         sequence: u64::from_be_bytes(*sequence),
         digest: Hash::from_bytes(*digest),
         oprf_epoch: u64::from_be_bytes(*epoch),
-        oprf_key: OprfPublicKey::from_bytes(key.try_into().ok()?).ok()?,
+        oprf_key: OprfPublicKey::from_bytes(key).ok()?,
+        log,
     })
 }

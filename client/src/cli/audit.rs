@@ -1,5 +1,7 @@
 //! `sotto audit`.
 
+mod verify;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -12,9 +14,26 @@ use protocol::cose::MAX_SIGNED_BYTES;
 use super::credential::read_at_most;
 use super::{Connection, Failure, Outcome};
 
+use verify::{Scope, VerifyArgs};
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+
+    #[command(flatten)]
+    all: VerifyArgs,
+}
+
 /// Commands of `audit`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum AuditCommand {
+enum AuditCommand {
+    /// Checks the whole log of manifests.
+    Chain(VerifyArgs),
+    /// Computes root and hint of the newest snapshot from its database.
+    Snapshot(VerifyArgs),
     /// Prints the log of what the provider accepted.
     ///
     /// Each entry is bound to all before it: one can't be altered or left out
@@ -25,7 +44,7 @@ pub(super) enum AuditCommand {
 
 /// Arguments of `log`.
 #[derive(Debug, clap::Args)]
-pub(super) struct LogArgs {
+struct LogArgs {
     /// First entry, counted from 0.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     from: u64,
@@ -52,8 +71,17 @@ pub(super) struct LogArgs {
 ///
 /// # Errors
 /// [`Failure`], if the log can't be fetched or believed.
-pub(super) async fn run(command: &AuditCommand) -> Result<Outcome, Failure> {
-    let AuditCommand::Log(args) = command;
+pub(super) async fn run(args: &AuditArgs) -> Result<Outcome, Failure> {
+    match &args.command {
+        None => verify::run(&args.all, Scope::All).await,
+        Some(AuditCommand::Chain(args)) => verify::run(args, Scope::Chain).await,
+        Some(AuditCommand::Snapshot(args)) => verify::run(args, Scope::Snapshot).await,
+        Some(AuditCommand::Log(args)) => log(args).await,
+    }
+}
+
+/// Prints or checks the log of what was accepted.
+async fn log(args: &LogArgs) -> Result<Outcome, Failure> {
     let settings = args.connection.settings()?;
     let recipient = Recipient::new(&RecipientConfig::from(&settings.client))?;
     let object = match &args.object {

@@ -49,6 +49,13 @@ fn facts(snapshot: &SnapshotView, trust: &[u8; 32], now: UnixTime) -> Vec<(&'sta
             format!("{} ({age} s ago)", manifest.published_at),
         ),
         ("expires", manifest.expires_at.to_string()),
+        (
+            "log",
+            snapshot.pin().log.map_or_else(
+                || "not checked".to_owned(),
+                |head| format!("contains it, {} manifests", head.size),
+            ),
+        ),
         ("records", manifest.records.to_string()),
         (
             "buckets",

@@ -16,6 +16,8 @@
 //! keyring = "keyring"               # optional: audiences to ask for
 //! slots = 4                         # optional: records asked for each identifier
 //! cache = "cache"                   # optional: what is kept between runs
+//! witnesses = ["w.example+.."]      # optional: who must have seen the log
+//! witness_quorum = 1                # optional: how many of them; else all
 //! ```
 
 mod cache;
@@ -27,7 +29,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use client::{ApiKey, ClientCertificate, ClientConfig};
+use client::{ApiKey, ClientCertificate, ClientConfig, Witnesses};
 use protocol::mapping::MspDomain;
 use protocol::pseudonym::Pseudonym;
 use protocol::trust::TrustList;
@@ -111,6 +113,9 @@ struct ConfigFile {
     keyring: Option<PathBuf>,
     slots: Option<u8>,
     cache: Option<PathBuf>,
+    #[serde(default)]
+    witnesses: Vec<String>,
+    witness_quorum: Option<usize>,
 }
 
 /// What a command needs to know.
@@ -196,6 +201,8 @@ impl Connection {
         if let Some(path) = certificate.or(file.client_certificate.as_ref()) {
             client = client.with_certificate(ClientCertificate::from_pem(read(path)?));
         }
+        let quorum = file.witness_quorum.unwrap_or(file.witnesses.len());
+        client.witnesses = Witnesses::new(&file.witnesses, quorum).context("witnesses")?;
         let configured = file.sender.as_deref().map(Pseudonym::parse).transpose()?;
         client.sender = self.sender.clone().or(configured);
         let client = self

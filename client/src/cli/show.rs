@@ -140,6 +140,7 @@ mod tests {
     fn public(lookup: Lookup) -> Found {
         Found {
             public: lookup,
+            holder: None,
             audiences: Vec::new(),
             not_asked: 0,
         }

@@ -1,5 +1,6 @@
 //! What the records say, once nothing more is sent.
 
+use protocol::cose::VerifyingKey;
 use protocol::csi::Csi;
 use protocol::lookup::Lookup;
 use protocol::oprf::OprfOutput;
@@ -13,6 +14,9 @@ use crate::error::ClientError;
 use crate::found::{AudienceFound, Found};
 use crate::slots::{Question, Slot};
 use crate::snapshot::SnapshotView;
+
+/// What a slot says, and whose credential it has.
+type Resolved = (Lookup, Option<VerifyingKey>);
 
 /// Checks every slot, dummies as well, so that the time taken doesn't depend on
 /// the keyring.
@@ -28,7 +32,7 @@ pub(super) fn answer(
         slots.map(move |(slot, output)| (&asked.question.csi, slot, output))
     });
     let slots: Vec<(&Csi, &Slot, &OprfOutput)> = slots.collect();
-    let lookups: Vec<Result<Lookup, ClientError>> = slots
+    let lookups: Vec<Result<Resolved, ClientError>> = slots
         .into_par_iter()
         .zip(contents)
         .map(|((csi, slot, output), content)| match content? {
@@ -36,7 +40,7 @@ pub(super) fn answer(
                 let trust = &shared.config.trust;
                 Ok(view.resolve(csi, slot, output, &column, trust, now))
             }
-            Content::Filtered => Ok(Lookup::NoMapping),
+            Content::Filtered => Ok((Lookup::NoMapping, None)),
         })
         .collect();
     let mut lookups = lookups.into_iter();
@@ -56,7 +60,7 @@ pub(super) fn answer(
 /// a failure of any slot is one of the whole lookup.
 fn gather(
     question: &Question,
-    lookups: Vec<Result<Lookup, ClientError>>,
+    lookups: Vec<Result<Resolved, ClientError>>,
 ) -> Result<Found, ClientError> {
     let mut public = Err(ClientError::Interrupted);
     let mut audiences = Vec::new();
@@ -66,7 +70,7 @@ fn gather(
             Slot::Audience(audience) => {
                 // A dummy that fails fails the lookup as well: what a sender
                 // then does must not tell the one from the other.
-                let lookup = lookup?;
+                let (lookup, _) = lookup?;
                 let Some(label) = &audience.label else {
                     continue;
                 };
@@ -77,8 +81,10 @@ fn gather(
             }
         }
     }
+    let (public, holder) = public?;
     Ok(Found {
-        public: public?,
+        public,
+        holder,
         audiences,
         not_asked: question.not_asked,
     })

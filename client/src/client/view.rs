@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use crate::cache::CacheError;
 use crate::config::{ClientConfig, FilterUse};
 use crate::error::ClientError;
+use crate::log::{self, LogRefusal, LogSource};
 use crate::snapshot::{SnapshotView, VerifiedManifest};
 use crate::transport::{Exchange, Transport};
 
@@ -17,7 +18,8 @@ const MANIFEST_BYTES_MAX: usize = protocol::cose::MAX_SIGNED_BYTES;
 /// Fetches the newest manifest and what belongs to it, not older than `pin` and
 /// than what the cache remembers, which then remembers this one. If a newer
 /// snapshot is published in between, the hint is gone: then all is fetched once
-/// more.
+/// more; so it is if the log comes from a server that doesn't have the manifest
+/// yet.
 pub(super) async fn fetch_view(
     transport: &Transport,
     config: &ClientConfig,
@@ -25,14 +27,16 @@ pub(super) async fn fetch_view(
 ) -> Result<SnapshotView, ClientError> {
     let pins = [pin, remembered(config).await?];
     let view = match try_fetch_view(transport, config, pins).await {
-        Err(error) if error.is_stale() => try_fetch_view(transport, config, pins).await?,
+        Err(error) if error.is_stale() || is_behind(&error) => {
+            try_fetch_view(transport, config, pins).await?
+        }
         result => result?,
     };
     let Some(cache) = config.cache.clone() else {
         return Ok(view);
     };
     let remembering = spawn_blocking(move || {
-        cache.accept(view.manifest(), view.signed_manifest().pin())?;
+        cache.accept(view.manifest(), view.pin())?;
         Ok(view)
     });
     remembering.await.map_err(|_| ClientError::Interrupted)?
@@ -62,11 +66,19 @@ async fn try_fetch_view(
         max_bytes: MANIFEST_BYTES_MAX,
     });
     let manifest = VerifiedManifest::new(&published.await?, &config.dp_key, UnixTime::now())?;
-    // A gap is accepted: the manifests in it are not served any more, and what
-    // counts, that none is older, holds without them.
-    for pin in pins.into_iter().flatten() {
+    let pins = pins.into_iter().flatten();
+    for pin in pins.clone() {
         pin.succession(manifest.signed())?;
     }
+    let source = LogSource::new(transport);
+    let head = log::verify(
+        &source,
+        &config.dp_key,
+        &config.witnesses,
+        manifest.signed(),
+        pins,
+    );
+    let head = head.await?;
     let described = manifest.signed().unverified();
     let path = wire::hint_path(&described.snapshot);
     let hint = transport.get(Exchange {
@@ -92,11 +104,16 @@ async fn try_fetch_view(
         _ => None,
     };
     let verifying = spawn_blocking(move || {
-        let view = manifest.with_hint(&hint)?;
+        let view = manifest.with_hint(&hint)?.with_log(head);
         match filter {
             Some(filter) => view.with_filter(&filter),
             None => Ok(view),
         }
     });
     verifying.await.map_err(|_| ClientError::Interrupted)?
+}
+
+/// Whether the log ended before the manifest.
+fn is_behind(error: &ClientError) -> bool {
+    matches!(error, ClientError::Log(LogRefusal::NotInLog { .. }))
 }

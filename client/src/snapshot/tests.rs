@@ -51,14 +51,15 @@ fn resolved(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Lookup {
         pir_core::database::DatabaseView::new(&snapshot.params, &snapshot.database).unwrap();
     let mut column = database.column(index as usize).unwrap();
     change(&mut column);
-    view.resolve(
+    let (lookup, _) = view.resolve(
         &csi(name),
         &Slot::Public,
         &output,
         &column,
         &trust(),
         UnixTime::now(),
-    )
+    );
+    lookup
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl SigningKey {
         self.verifying_key().algorithm()
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.half().sign(message)
     }
 }
@@ -177,6 +177,14 @@ impl VerifyingKey {
         ed25519::Public::from_bytes(bytes)
             .map(Public::Ed25519)
             .map(Self)
+    }
+
+    /// The compressed point of an Ed25519 key; `None` for any other key.
+    pub fn ed25519_bytes(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Public::Ed25519(key) => Some(key.to_bytes()),
+            Public::P256(_) => None,
+        }
     }
 
     /// The COSE_Key (RFC 9052 §7) with exactly the required parameters,
@@ -244,7 +252,7 @@ impl VerifyingKey {
         self.0.half().algorithm()
     }
 
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CoseError> {
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CoseError> {
         self.0.half().verify(message, signature)
     }
 }

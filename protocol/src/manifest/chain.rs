@@ -1,6 +1,7 @@
 //! What a client remembers of the manifests it accepted.
 
 use super::{ManifestError, SignedManifest};
+use crate::log::TreeHead;
 use crate::merkle::Hash;
 use crate::oprf::OprfPublicKey;
 
@@ -16,6 +17,8 @@ pub struct ManifestPin {
     pub oprf_epoch: u64,
     /// Its OPRF key.
     pub oprf_key: OprfPublicKey,
+    /// Where the log ended that it was found in, if it was looked for.
+    pub log: Option<TreeHead>,
 }
 
 /// How a manifest follows the last accepted one.

@@ -62,6 +62,7 @@ impl SignedManifest {
             digest: self.digest(),
             oprf_epoch: self.manifest.oprf_epoch,
             oprf_key: self.manifest.oprf_key,
+            log: None,
         }
     }
 

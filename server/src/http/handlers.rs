@@ -26,7 +26,7 @@ pub(super) type Notes = Extension<Arc<Noted>>;
 pub(super) const REVALIDATE: &str = "no-cache";
 
 /// A hint never changes: its path names the snapshot.
-const FOREVER: &str = "public, max-age=31536000, immutable";
+pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
 
 const NEVER: &str = "no-store";
 
@@ -216,7 +216,7 @@ pub(super) fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8
 }
 
 /// The snapshot that a path names, if it is served.
-fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
+pub(super) fn named(state: &AppState, id: &str) -> Result<Arc<Snapshot>, Error> {
     let id: SnapshotId = id.parse().map_err(|_| Error::NotFound)?;
     if let Some(snapshot) = state.snapshot_named(&id) {
         return Ok(snapshot);

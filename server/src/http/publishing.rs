@@ -171,7 +171,7 @@ async fn submit(
 /// Reads the store or verifies signatures on a thread for that. Not on the places
 /// of the OPRF: neither a store that doesn't answer nor whoever sends much may
 /// keep lookups waiting.
-async fn heavy<T: Send + 'static>(
+pub(super) async fn heavy<T: Send + 'static>(
     state: &AppState,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

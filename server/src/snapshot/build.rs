@@ -32,6 +32,7 @@ use sha3::{Digest as _, Sha3_256};
 
 use super::{Facts, SnapshotError, current};
 use crate::durable::FileError;
+use crate::log::LogStorageError;
 use crate::memory::{Memory, MemoryError, Purpose};
 use crate::oprf_keys::EpochKey;
 use crate::progress::Progress;
@@ -194,6 +195,9 @@ pub enum BuildError {
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The log of manifests.
+    #[error(transparent)]
+    Log(#[from] LogStorageError),
     /// The notes can't be encoded.
     #[error("the builder's notes can't be encoded: {0}")]
     Facts(#[from] serde_json::Error),

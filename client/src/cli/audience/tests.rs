@@ -33,7 +33,7 @@ impl Device {
         let line = Line::try_parse_from(keyring.iter().chain(arguments))
             .map_err(|error| error.to_string())?;
         run(&line.audience).map(drop).map_err(|failure| {
-            let (Failure::Usage(error) | Failure::Run(error)) = failure;
+            let (Failure::Usage(error) | Failure::Evidence(error) | Failure::Run(error)) = failure;
             format!("{error:#}")
         })
     }

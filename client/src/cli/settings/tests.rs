@@ -46,6 +46,39 @@ fn environment(config: Option<PathBuf>, api_key: Option<&str>) -> Environment {
 }
 
 #[test]
+fn witnesses_come_with_a_quorum_or_all_must_sign() {
+    let directory = directory();
+    let path = directory.path().join("client.toml");
+    let usual = fs::read_to_string(&path).unwrap();
+    let witness = |seed| {
+        let kind = protocol::log::SignatureKind::Cosignature;
+        let name = format!("w.example/{seed}");
+        let key = protocol::log::NoteKey::new(name, kind, key(seed)).unwrap();
+        key.to_string()
+    };
+    let keys = [witness(11), witness(12)];
+    let listed = format!("witnesses = [{:?}, {:?}]\n", keys[0], keys[1]);
+    let settings = |text: &str| {
+        fs::write(&path, format!("{usual}{text}")).unwrap();
+        let environment = environment(Some(path.clone()), None);
+        NONE.settings_in(&environment)
+            .map(|settings| settings.client.witnesses)
+    };
+    assert_eq!(settings("").unwrap(), Witnesses::default());
+    let required = |quorum| Witnesses::new(&keys, quorum).unwrap();
+    assert_eq!(settings(&listed).unwrap(), required(2));
+    let one = format!("{listed}witness_quorum = 1\n");
+    assert_eq!(settings(&one).unwrap(), required(1));
+    for wrong in [
+        format!("{listed}witness_quorum = 3\n"),
+        "witnesses = [\"w\"]\n".to_owned(),
+    ] {
+        let error = settings(&wrong).unwrap_err();
+        assert!(format!("{error:#}").starts_with("witnesses: "), "{error:#}");
+    }
+}
+
+#[test]
 fn a_configuration_file_is_enough_and_its_paths_are_its_own() {
     let directory = directory();
     let path = directory.path().join("client.toml");

@@ -151,6 +151,7 @@ async fn another_filter_than_the_signed_one_is_refused() {
         Arc::new(Snapshot {
             manifest,
             published: published.as_bytes().to_vec(),
+            log: vec![published.as_bytes().to_vec()],
             hint: honest.hint.clone(),
             filter,
             params: honest.params,

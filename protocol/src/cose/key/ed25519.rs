@@ -80,6 +80,10 @@ impl Public {
         Ok(Self(key))
     }
 
+    pub(super) fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// Reads the parameters that follow `kty`.
     pub(super) fn from_cose_key(mut map: MapReader) -> Result<Self, CoseError> {
         let malformed = |_| CoseError::MalformedKey;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use pir_core::params::SET;
 use protocol::cose::VerifyingKey;
@@ -16,6 +17,7 @@ use super::earlier;
 use super::{BuildError, BuildOptions, Built, CRS_EPOCH};
 use crate::digest;
 use crate::durable::FileError;
+use crate::log::{self, Objects};
 use crate::snapshot::{Facts, Fault, SnapshotError, current, file};
 
 /// Writes the file and moves the pointer; gives the new and the previous id.
@@ -117,6 +119,8 @@ pub(super) fn publish(
             digest::chunked(&filter),
         ],
     )?;
+    let objects: Arc<dyn Objects> = Arc::new(log::Directory::new(directory));
+    log::extend(&objects, previous.as_ref(), &signed, options.provider)?;
     current::replace(directory, id)?;
     stage.finish(&path.display().to_string());
     // Only the next build misses them.

@@ -1,0 +1,98 @@
+//! What an audit found.
+
+use protocol::bucket::BucketError;
+
+use crate::error::ClientError;
+use crate::log::LogRefusal;
+
+/// Why an audit did not pass.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// What every client checks.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The database is not the one that the manifest names.
+    #[error("the database is not the one that the manifest names")]
+    Database,
+    /// A bucket is malformed, or not under the root.
+    #[error(
+        "bucket {index} of the database is not the one that the manifest's root is over: {source}"
+    )]
+    Bucket {
+        /// Which one.
+        index: u32,
+        /// What is wrong.
+        source: BucketError,
+    },
+    /// The buckets lead to another root.
+    #[error("the manifest's root is not the one over the buckets of the database")]
+    Root,
+    /// The number of records is another.
+    #[error("the database has {found} records, the manifest says {stated}")]
+    Records {
+        /// By the manifest.
+        stated: u64,
+        /// In the database.
+        found: u64,
+    },
+    /// Some of the hint does not follow from the database.
+    #[error(
+        "the hint does not follow from the database in {rows} of {of} rows: lookups of some would fail, and the provider see which"
+    )]
+    Hint {
+        /// Rows of which it doesn't.
+        rows: usize,
+        /// Rows.
+        of: usize,
+    },
+    /// Nothing of the hint follows from the database under the derived CRS.
+    #[error(
+        "the hint was made under another public matrix than the one that follows from the provider's key"
+    )]
+    Crs,
+    /// The PIR can't be set up with this database.
+    #[error("the database can't be set up: {0}")]
+    SetUp(#[source] std::sync::Arc<pir_core::Error>),
+    /// Another server shows another log.
+    #[error(
+        "{server} shows a log of {there} manifests that is not the same as the one of {here} here: the provider keeps two histories"
+    )]
+    SplitView {
+        /// Where.
+        server: String,
+        /// Entries here.
+        here: u64,
+        /// Entries there.
+        there: u64,
+    },
+}
+
+impl From<LogRefusal> for AuditError {
+    fn from(refusal: LogRefusal) -> Self {
+        Self::Client(refusal.into())
+    }
+}
+
+impl AuditError {
+    /// Whether it speaks against the provider, rather than of a network, a quota or
+    /// a setting.
+    #[must_use]
+    pub fn is_evidence(&self) -> bool {
+        match self {
+            Self::Client(error) => matches!(
+                error,
+                ClientError::Manifest(_)
+                    | ClientError::Log(_)
+                    | ClientError::Layout(_)
+                    | ClientError::Parameters(_)
+                    | ClientError::HintTooLong { .. }
+                    | ClientError::HintDigest
+                    | ClientError::Hint(_)
+                    | ClientError::PirHint(_)
+                    | ClientError::HintContradiction { .. }
+            ),
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One manifest more.
+
+use std::sync::Arc;
+
+use protocol::cose::SigningKey;
+use protocol::log::{LogHash, SignedCheckpoint, TILE_WIDTH, bundle};
+use protocol::manifest::SignedManifest;
+
+use super::{LogStorageError, Objects, PublishedLog, bundle_name, bundle_of, checkpoint_name};
+
+/// How many of the last ends of the log are kept, for servers that still serve
+/// them.
+const ENDS_KEPT: u64 = 8;
+
+/// Enters a manifest that is about to be published after `previous`: writes the
+/// bundle and the checkpoint. Nothing that was published changes, and the manifest
+/// counts only once the pointer names its snapshot.
+///
+/// # Errors
+/// [`LogStorageError`]; what is published still is.
+pub fn extend(
+    objects: &Arc<dyn Objects>,
+    previous: Option<&SignedManifest>,
+    manifest: &SignedManifest,
+    key: &SigningKey,
+) -> Result<(), LogStorageError> {
+    let mut log = match previous {
+        None => PublishedLog::empty(Arc::clone(objects)),
+        Some(previous) => before(objects, previous, key)?,
+    };
+    let sequence = manifest.unverified().sequence;
+    let mut bytes = match previous {
+        // The bundle goes on.
+        Some(previous) if !log.tree().size().is_multiple_of(TILE_WIDTH as u64) => {
+            let name = bundle_name(previous.unverified().sequence, &previous.digest());
+            let bytes = objects.get(&name)?;
+            bytes.ok_or(LogStorageError::Missing { name })?
+        }
+        _ => Vec::new(),
+    };
+    bytes.extend(bundle::encode(&[manifest.as_bytes()])?);
+    let digest = manifest.digest();
+    log.append(LogHash::of_leaf(manifest.as_bytes()), digest);
+    objects.put(&bundle_name(sequence, &digest), &bytes)?;
+    let checkpoint = SignedCheckpoint::sign(log.head(), key)?;
+    objects.put(&checkpoint_name(&digest), &checkpoint.encode())?;
+    forget(&log, &**objects, sequence)
+}
+
+/// The log up to the published manifest. If it was published before there was a
+/// log and is the first, the log begins with it.
+fn before(
+    objects: &Arc<dyn Objects>,
+    previous: &SignedManifest,
+    key: &SigningKey,
+) -> Result<PublishedLog, LogStorageError> {
+    let sequence = previous.unverified().sequence;
+    let logged = objects.get(&bundle_name(sequence, &previous.digest()))?;
+    match (logged, sequence) {
+        (Some(_), _) => {}
+        (None, 1) => extend(objects, None, previous, key)?,
+        (None, _) => return Err(LogStorageError::Unlogged { sequence }),
+    }
+    PublishedLog::open(Arc::clone(objects), previous)
+}
+
+/// Gives back the space of an end of the log that nobody serves any more.
+fn forget(log: &PublishedLog, objects: &dyn Objects, sequence: u64) -> Result<(), LogStorageError> {
+    let Some(old) = sequence.checked_sub(ENDS_KEPT) else {
+        return Ok(());
+    };
+    let Some(digest) = log.digest_of(old) else {
+        return Ok(());
+    };
+    objects.forget(&checkpoint_name(&digest))?;
+    // Whole bundles are kept.
+    if old.is_multiple_of(TILE_WIDTH as u64) {
+        return Ok(());
+    }
+    objects.forget(&bundle_name(old, &digest))
+}
+
+/// Copies what is missing of the log that ends with this manifest, for a server
+/// that serves what another one publishes; the checkpoint each time, for the sake
+/// of its cosignatures.
+///
+/// # Errors
+/// [`LogStorageError`].
+pub fn mirror(
+    from: &dyn Objects,
+    to: &dyn Objects,
+    manifest: &SignedManifest,
+) -> Result<(), LogStorageError> {
+    let copy = |name: String| -> Result<Vec<u8>, LogStorageError> {
+        let Some(bytes) = from.get(&name)? else {
+            return Err(LogStorageError::Missing { name });
+        };
+        to.put(&name, &bytes)?;
+        Ok(bytes)
+    };
+    let (mut sequence, mut digest) = (manifest.unverified().sequence, manifest.digest());
+    copy(checkpoint_name(&digest))?;
+    loop {
+        let name = bundle_name(sequence, &digest);
+        let bytes = match to.get(&name)? {
+            Some(bytes) => bytes,
+            None => copy(name.clone())?,
+        };
+        let first = bundle_of(sequence - 1) * TILE_WIDTH as u64 + 1;
+        let entries = bundle::decode(&bytes, (sequence - first + 1) as u16)?;
+        let damaged = || LogStorageError::Damaged { name: name.clone() };
+        let entry = entries.first().ok_or_else(damaged)?;
+        match SignedManifest::from_bytes(entry)?.unverified().previous {
+            Some(previous) if first > 1 => (sequence, digest) = (first - 1, previous),
+            _ => return Ok(()),
+        }
+    }
+}

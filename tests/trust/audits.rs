@@ -1,0 +1,214 @@
+//! What an audit finds that a client can't see.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use client::audit::{Audit, AuditError};
+use client::{Cache, Client, ClientConfig, ClientError, LogRefusal};
+use pir_core::crs::CrsSeed;
+use pir_core::database::DatabaseView;
+use pir_core::setup;
+use protocol::hint::SnapshotHint;
+use protocol::manifest::{Artifact, Manifest, SignedManifest};
+use protocol::merkle::Hash;
+use protocol::wire;
+use tests::{Directory, Provider};
+
+use crate::forgery::{artifact, resigned, twin};
+use crate::rogue::Rogue;
+
+/// Gives out another newest snapshot, consistently: manifest, log, hint and
+/// database.
+fn give_snapshot(
+    rogue: &Rogue,
+    provider: &Provider,
+    hint: &[u8],
+    database: &[u8],
+    change: impl FnOnce(&mut Manifest),
+) -> Result<()> {
+    let honest = provider.snapshot();
+    let stated = Artifact {
+        digest: Hash::from_bytes(server::digest::chunked(database)),
+        bytes: database.len() as u64,
+    };
+    let manifest = resigned(provider, honest.manifest(), |manifest| {
+        manifest.hint = artifact(hint);
+        manifest.database = stated;
+        change(manifest);
+    })?;
+    let id = manifest.unverified().snapshot;
+    rogue.give(wire::MANIFEST_PATH, manifest.as_bytes());
+    rogue.give(wire::hint_path(&id), hint);
+    rogue.give(wire::database_path(&id), database);
+    rogue.give_log(provider, &[manifest.as_bytes()])
+}
+
+async fn audit(config: &ClientConfig) -> Result<(), AuditError> {
+    let audit = Audit::new(config.clone())?;
+    audit.chain(&|_| ()).await?;
+    audit.snapshot(&|_| ()).await?;
+    Ok(())
+}
+
+async fn found(config: &ClientConfig) -> AuditError {
+    let error = audit(config).await.expect_err("passed");
+    assert!(error.is_evidence(), "{error:?}");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_false_snapshot_is_found_for_its_own_reason() -> Result<()> {
+    let provider = Directory::build(30, 81)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let config = rogue.config(&provider)?;
+    let honest = provider.snapshot();
+    let (hint, database) = (honest.hint().to_vec(), honest.database().to_vec());
+    audit(&config).await?;
+
+    // The database that is given out is another.
+    let mut altered = database.clone();
+    altered[1000] ^= 1;
+    rogue.give(wire::database_path(&honest.id()), altered.clone());
+    let error = found(&config).await;
+    assert!(matches!(error, AuditError::Database), "{error:?}");
+    rogue.repent();
+
+    // And is stated to be that.
+    give_snapshot(&rogue, &provider, &hint, &altered, |_| ())?;
+    let error = found(&config).await;
+    assert!(matches!(error, AuditError::Bucket { .. }), "{error:?}");
+    // A client takes it, as it sees no more of it than its own buckets.
+    assert!(Client::connect(config.clone()).await.is_ok());
+    rogue.repent();
+
+    // Another root.
+    give_snapshot(&rogue, &provider, &hint, &database, |manifest| {
+        manifest.merkle_root = Hash::of(b"another root");
+    })?;
+    let error = found(&config).await;
+    let root = matches!(
+        error,
+        AuditError::Client(ClientError::HintContradiction {
+            part: "Merkle root"
+        })
+    );
+    assert!(root, "{error:?}");
+    rogue.repent();
+
+    // Fewer records than it says.
+    give_snapshot(&rogue, &provider, &hint, &database, |manifest| {
+        manifest.records += 1;
+    })?;
+    let error = found(&config).await;
+    assert!(matches!(error, AuditError::Records { .. }), "{error:?}");
+    rogue.repent();
+
+    // A hint that is altered in one row.
+    let mut decoded = SnapshotHint::decode(&hint)?;
+    let last = decoded.pir_hint.len() - 1;
+    decoded.pir_hint[last] ^= 1;
+    give_snapshot(&rogue, &provider, &decoded.encode(), &database, |_| ())?;
+    let error = found(&config).await;
+    let row = matches!(error, AuditError::Hint { rows: 1, .. });
+    assert!(row, "{error:?}");
+    rogue.repent();
+
+    // A hint under another public matrix.
+    let seed = CrsSeed::derive(b"another seed", 1);
+    let view = DatabaseView::new(honest.params(), &database)?;
+    let mut decoded = SnapshotHint::decode(&hint)?;
+    decoded.pir_hint = setup::preprocess(&view, &seed, &|_| ())?.hint.encode();
+    give_snapshot(&rogue, &provider, &decoded.encode(), &database, |_| ())?;
+    let error = found(&config).await;
+    assert!(matches!(error, AuditError::Crs), "{error:?}");
+    rogue.repent();
+    audit(&config).await?;
+    drop(honest);
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
+    let provider = Directory::build(30, 82)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let mut config = rogue.config(&provider)?;
+    let mut log: Vec<SignedManifest> = vec![provider.snapshot().signed_manifest().clone()];
+    for _ in 0..2 {
+        provider.publish()?;
+        log.push(provider.snapshot().signed_manifest().clone());
+    }
+    let bytes: Vec<&[u8]> = log.iter().map(SignedManifest::as_bytes).collect();
+    let refused = async |config: &ClientConfig| match found(config).await {
+        AuditError::Client(ClientError::Log(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    audit(&config).await?;
+
+    // An entry is left out, and another put at the end for it.
+    rogue.give_log(&provider, &[bytes[0], bytes[2], bytes[2]])?;
+    let error = refused(&config).await;
+    assert_eq!(error, LogRefusal::Entry { sequence: 2 });
+    rogue.repent();
+
+    // One is another than the next one names.
+    let forked = twin(&provider, log[1].unverified())?;
+    rogue.give_log(&provider, &[bytes[0], forked.as_bytes(), bytes[2]])?;
+    let error = refused(&config).await;
+    assert!(
+        matches!(error, LogRefusal::Chain { sequence: 3, .. }),
+        "{error:?}"
+    );
+    rogue.repent();
+
+    // The entries are not those that were signed.
+    let honest = Rogue::before(&provider).await?;
+    rogue.give_log(&provider, &[bytes[0], forked.as_bytes(), bytes[2]])?;
+    let part = protocol::log::Part::bundle(0, 3);
+    rogue.give(
+        wire::log_tile_path(&part),
+        protocol::log::bundle::encode(&bytes)?,
+    );
+    let error = refused(&config).await;
+    assert_eq!(error, LogRefusal::Root { size: 3 });
+
+    // Who looks from elsewhere sees another log; of what is the beginning of the
+    // same one, or goes on from it, there is nothing to say.
+    let auditor = Audit::new(honest.config(&provider)?)?;
+    let chain = auditor.chain(&|_| ()).await?;
+    let error = auditor.compare(&chain, &config).await.expect_err("passed");
+    assert!(
+        matches!(
+            error,
+            AuditError::SplitView {
+                here: 3,
+                there: 3,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    rogue.give_log(&provider, &bytes[..2])?;
+    assert_eq!(auditor.compare(&chain, &config).await?.size, 2);
+    rogue.give_log(&provider, &[bytes[0], forked.as_bytes()])?;
+    assert!(auditor.compare(&chain, &config).await.is_err());
+    rogue.repent();
+    provider.publish()?;
+    assert_eq!(auditor.compare(&chain, &config).await?.size, 4);
+
+    // It was longer when it was seen before.
+    let cache = Arc::new(Cache::in_memory(&config.dp_key)?);
+    config = config.with_cache(cache);
+    Client::connect(config.clone()).await?;
+    audit(&config).await?;
+    rogue.give(wire::MANIFEST_PATH, bytes[2]);
+    rogue.give_log(&provider, &bytes)?;
+    let error = found(&config).await;
+    let rollback = matches!(
+        error,
+        AuditError::Client(ClientError::Manifest(
+            protocol::manifest::ManifestError::Rollback { known: 4, found: 3 }
+        ))
+    );
+    assert!(rollback, "{error:?}");
+    provider.stop().await
+}
