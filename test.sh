@@ -14,6 +14,14 @@ if ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null && ! command -v in
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql
 fi
 
+# An S3-speaking server for the tests of the storage.
+target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+if [ ! -x "$target/moto/bin/moto_server" ]; then
+    command -v python3 >/dev/null || { echo "test.sh: no Python 3 for moto_server; install python3 with venv" >&2; exit 1; }
+    python3 -m venv "$target/moto"
+    "$target/moto/bin/pip" install --quiet --disable-pip-version-check 'moto[s3,server]==5.2.5'
+fi
+
 # What the client builds only if it is asked to is tested with the rest.
 cargo nextest run --workspace --features tests/blind-rsa --locked "$@"
 cargo test --workspace --features tests/blind-rsa --locked --doc

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <prefix>/snapshots/<sequence>-<digest of the manifest>.sotto
+//! <prefix>/log/…               the log of manifests, as in crate::log
 //! <prefix>/current.json        which of them is published
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! directory stays what a server works with: a publisher uploads from it, a
 //! follower downloads into it.
 
+mod log;
 mod pointer;
 mod publish;
 mod s3;
@@ -24,6 +26,7 @@ pub use publish::{PublishError, publish};
 pub use s3::{Credentials, Current, S3Options, Storage};
 
 use crate::durable::FileError;
+use crate::log::LogStorageError;
 use crate::snapshot::SnapshotError;
 
 /// Why the storage doesn't serve.
@@ -71,6 +74,9 @@ pub enum StorageError {
         /// What is there.
         found: u64,
     },
+    /// The log of manifests.
+    #[error(transparent)]
+    Log(#[from] LogStorageError),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -86,6 +92,3 @@ pub enum StorageError {
         source: std::io::Error,
     },
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 //! programs of its own; and a PostgreSQL server.
 
 pub mod postgres;
+pub mod s3;
 
 mod deployment;
 mod process;
@@ -31,7 +32,8 @@ use server::rebuild::Rebuilder;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
 use server::snapshot::Snapshot;
-use server::snapshot::build::{self, BuildOptions, Clock};
+use server::snapshot::build::{BuildOptions, Clock};
+use server::storage::{self, PublishError, Storage};
 use server::store::{Block, Store, Update};
 use server::tokens::Tokens;
 use tempfile::TempDir;
@@ -71,6 +73,41 @@ pub struct Provider {
     state: Arc<AppState>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
+}
+
+/// Builds and publishes a snapshot of a data directory's store, also in a storage if
+/// there is one.
+///
+/// # Errors
+/// What the build or the storage says.
+///
+/// # Panics
+/// Without keys, trust list or configuration.
+pub fn build(
+    data: &DataDir,
+    store: &dyn Store,
+    clock: Clock,
+    storage: Option<&Storage>,
+) -> Result<SnapshotId, PublishError> {
+    let now = UnixTime::now();
+    let provider = data.provider_key().expect("the provider's key");
+    let oprf = data.oprf_key().expect("the OPRF's key");
+    let trust = data.trust().expect("the trust list");
+    let config = data.config().expect("the configuration");
+    let options = BuildOptions {
+        provider: &provider,
+        oprf: &oprf,
+        trust: &trust,
+        filter: config.snapshot.filter_policy(),
+        token_keys: Some(Tokens::prepare(data, now, 3600).expect("keys of tokens")),
+        lifetime_secs: 3600,
+        now,
+        clock,
+        build_id: BuildId(rand::random()),
+        progress: Progress::Silent,
+        memory: Memory::OfSystem,
+    };
+    storage::publish(storage, store, &data.snapshots(), &options)
 }
 
 impl Directory {
@@ -153,22 +190,7 @@ impl Directory {
     /// # Errors
     /// What the build says.
     pub fn publish(&self) -> Result<()> {
-        let now = UnixTime::now();
-        let token_keys = Tokens::prepare(&self.data, now, 3600)?;
-        let options = BuildOptions {
-            provider: &self.data.provider_key()?,
-            oprf: &self.data.oprf_key()?,
-            trust: &self.data.trust()?,
-            filter: self.data.config()?.snapshot.filter_policy(),
-            token_keys: Some(token_keys),
-            lifetime_secs: 3600,
-            now,
-            clock: Clock::Trusted,
-            build_id: BuildId(rand::random()),
-            progress: Progress::Silent,
-            memory: Memory::OfSystem,
-        };
-        build::run(&*self.store, &self.data.snapshots(), &options)?;
+        build(&self.data, &*self.store, Clock::Trusted, None)?;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::{Pointer, StorageError};
 use crate::durable::{FileError, PRIVATE, Pending};
+use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
 
@@ -186,6 +187,7 @@ impl Storage {
         let path = current::snapshot_path(directory, pointer.snapshot);
         self.runtime
             .block_on(self.upload(&path, &self.object(&pointer)))?;
+        log::mirror(&log::Directory::new(directory), self, manifest)?;
         let options = PutOptions::from(match before {
             None => PutMode::Create,
             Some(before) => PutMode::Update(before.version.clone()),
@@ -240,6 +242,7 @@ impl Storage {
                 sequence: pointer.sequence,
             });
         }
+        log::mirror(self, &log::Directory::new(directory), &manifest)?;
         Ok(())
     }
 
@@ -306,13 +309,27 @@ impl Storage {
         }
     }
 
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    pub(super) fn wait<F: Future>(&self, task: F) -> F::Output {
+        self.runtime.block_on(task)
+    }
+
+    /// The name of an object, below the prefix.
+    pub(super) fn name(&self, name: &str) -> Name {
+        let parts = name.split('/');
+        parts.fold(self.prefix.clone(), |name, part| name.join(part))
+    }
+
     fn pointer(&self) -> Name {
-        self.prefix.clone().join("current.json")
+        self.name("current.json")
     }
 
     fn object(&self, pointer: &Pointer) -> Name {
-        let name = format!("{}-{}.sotto", pointer.sequence, pointer.manifest);
-        self.prefix.clone().join("snapshots").join(name)
+        let (sequence, manifest) = (pointer.sequence, pointer.manifest);
+        self.name(&format!("snapshots/{sequence}-{manifest}.sotto"))
     }
 }
 
