@@ -85,6 +85,8 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
         let data = publisher.replica(name)?;
         fs::remove_dir_all(data.snapshots())?;
         fs::create_dir(data.snapshots())?;
+        // They sign nothing.
+        fs::remove_file(data.root().join("keys/dp.key"))?;
         fs::write(
             data.root().join("config.toml"),
             with_storage(&s3, "follower"),
