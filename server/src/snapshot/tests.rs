@@ -1,5 +1,7 @@
+mod damage;
 mod earlier;
 mod filter;
+mod full;
 mod publishing;
 
 use std::fs;
@@ -27,6 +29,16 @@ fn load(provider: &Provider) -> Snapshot {
         Progress::Silent,
     )
     .unwrap()
+}
+
+/// Copies the log that a snapshot's file needs beside it.
+fn copy_log(provider: &Provider, snapshot: &Snapshot, directory: &Path) {
+    let (from, to) = (
+        provider.data.snapshots(),
+        crate::log::Directory::new(directory),
+    );
+    let from = crate::log::Directory::new(&from);
+    crate::log::mirror(&from, &to, snapshot.signed_manifest()).unwrap();
 }
 
 fn load_from(

@@ -119,9 +119,7 @@ fn another_filter_is_refused_on_load() {
     let another = MembershipFilter::new(labels).unwrap().encode();
     let directory = tempfile::tempdir().unwrap();
     let path = current::snapshot_path(directory.path(), id);
-    let log = |directory: &std::path::Path| crate::log::Directory::new(directory);
-    let (from, to) = (log(&provider.data.snapshots()), log(directory.path()));
-    crate::log::mirror(&from, &to, snapshot.signed_manifest()).unwrap();
+    copy_log(&provider, &snapshot, directory.path());
     for filter in [&another[..], &[], honest[Section::Filter as usize]] {
         let mut contents = honest;
         contents[Section::Filter as usize] = filter;

@@ -123,6 +123,7 @@ fn a_snapshot_that_answers_wrongly_is_not_served() {
     let directory = tempfile::tempdir().unwrap();
     let path = current::snapshot_path(directory.path(), one.id());
     file::write(&path, slices, slices.map(crate::digest::chunked)).unwrap();
+    copy_log(&provider, &one, directory.path());
     let key = provider.data.provider_public_key().unwrap();
     match load_from(directory.path(), one.id(), &key) {
         Ok(mixed) => assert!(matches!(mixed.try_out(), Err(Fault::Trial))),
