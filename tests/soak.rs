@@ -2,7 +2,7 @@
 //! built every two seconds, senders look up, and the server is killed and started
 //! again. Every lookup is compared with a model of what the snapshot must say.
 //!
-//! `SOTTO_SOAK_SECS` says for how long, 60 if it isn't set.
+//! `SOTTO_SOAK_SECS` says for how long, 120 if it isn't set.
 
 #[path = "durability/history.rs"]
 mod history;
@@ -40,7 +40,7 @@ const KILL_AFTER_MS: std::ops::RangeInclusive<u64> = 4_000..=9_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lookups_are_right_whatever_happens() -> Result<()> {
-    let seconds = std::env::var("SOTTO_SOAK_SECS").map_or(Ok(60), |secs| secs.parse())?;
+    let seconds = std::env::var("SOTTO_SOAK_SECS").map_or(Ok(120), |secs| secs.parse())?;
     let seed: u64 = rand::random();
     let root = tempfile::tempdir()?;
     let history = Arc::new(History::new()?);
