@@ -129,6 +129,9 @@ async fn no_lookup_fails_while_the_key_rotates() -> Result<()> {
     rotate(&provider, true).await?;
     rebuild(&rebuilder).await?;
     some_lookups(&done).await;
+    // Until then the snapshot before is served too.
+    spawn_blocking(move || rebuilder.retire_before()).await?;
+    some_lookups(&done).await;
 
     stop.store(true, Ordering::Relaxed);
     for client in clients {

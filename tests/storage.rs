@@ -9,10 +9,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use client::{Client, ClientConfig};
 use protocol::csi::Csi;
 use server::data_dir::DataDir;
+use server::log::Objects as _;
 use server::snapshot::build::{Clock, published_manifest};
 use server::storage::{PublishError, Storage, StorageError};
 use server::store::{Block, Store, Update};
-use tests::s3::{BUCKET, S3};
+use tests::s3::S3;
 use tests::{Directory, Running};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -118,16 +119,20 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
     ensure!(last == 4, "{last}");
 
     // Another snapshot under the name of the next one is not served.
-    let http = reqwest::Client::new();
-    let pointer = format!("{}/{BUCKET}/dp/current.json", s3.endpoint());
-    let good = http.get(&pointer).send().await?.text().await?;
-    let forged = good.replace(&format!("\"sequence\":{last}"), "\"sequence\":99");
-    ensure!(forged != good, "{good}");
-    http.put(&pointer)
-        .body(forged)
-        .send()
-        .await?
-        .error_for_status()?;
+    let storage = storage(&publisher.data)?;
+    let replace = |from: String, to: String| -> Result<()> {
+        tokio::task::block_in_place(|| {
+            let pointer = storage.get("current.json")?.context("a pointer")?;
+            let pointer = String::from_utf8(pointer)?;
+            ensure!(pointer.contains(&from), "{pointer}");
+            Ok(storage.put("current.json", pointer.replace(&from, &to).as_bytes())?)
+        })
+    };
+    let (good, forged) = (
+        format!("\"sequence\":{last},"),
+        "\"sequence\":99,".to_owned(),
+    );
+    replace(good.clone(), forged.clone())?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for follower in &followers {
         let client = Client::connect(publisher.client_config(follower.address)?).await?;
@@ -137,12 +142,7 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
             "nothing was said"
         );
     }
-    http.put(&pointer)
-        .body(good)
-        .send()
-        .await?
-        .error_for_status()?;
-    Ok(())
+    replace(forged, good)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,7 +74,8 @@ pub struct Current {
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     prefix: Name,
-    runtime: Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 impl Storage {
@@ -108,7 +109,7 @@ impl Storage {
         Ok(Self {
             store: Arc::new(store),
             prefix: Name::from(options.prefix.as_str()),
-            runtime,
+            runtime: Some(runtime),
         })
     }
 
@@ -126,7 +127,7 @@ impl Storage {
             };
             Ok((found.bytes().await?, version))
         };
-        match self.runtime.block_on(read) {
+        match self.wait(read) {
             Ok((json, version)) => match Pointer::from_json(&json) {
                 Some(pointer) => Ok(Some(Current { pointer, version })),
                 None => Err(StorageError::Pointer {
@@ -185,8 +186,7 @@ impl Storage {
     ) -> Result<Current, StorageError> {
         let pointer = Pointer::to(manifest);
         let path = current::snapshot_path(directory, pointer.snapshot);
-        self.runtime
-            .block_on(self.upload(&path, &self.object(&pointer)))?;
+        self.wait(self.upload(&path, &self.object(&pointer)))?;
         log::mirror(&log::Directory::new(directory), self, manifest)?;
         let options = PutOptions::from(match before {
             None => PutMode::Create,
@@ -194,7 +194,7 @@ impl Storage {
         });
         let (name, json) = (self.pointer(), PutPayload::from(pointer.to_json()));
         let put = self.store.put_opts(&name, json, options);
-        match self.runtime.block_on(put) {
+        match self.wait(put) {
             Ok(put) => Ok(Current {
                 pointer,
                 version: put.into(),
@@ -230,8 +230,7 @@ impl Storage {
             }
             Ok(Ok(()))
         };
-        self.runtime
-            .block_on(download)
+        self.wait(download)
             .map_err(service("download a snapshot"))?
             .map_err(FileError::new("write", &path))?;
         file.replace()?;
@@ -268,9 +267,7 @@ impl Storage {
             }
             Ok(removed)
         };
-        self.runtime
-            .block_on(remove)
-            .map_err(service("remove old snapshots"))
+        self.wait(remove).map_err(service("remove old snapshots"))
     }
 
     async fn upload(&self, path: &Path, name: &Name) -> Result<(), StorageError> {
@@ -314,7 +311,10 @@ impl Storage {
     }
 
     pub(super) fn wait<F: Future>(&self, task: F) -> F::Output {
-        self.runtime.block_on(task)
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(task),
+            None => unreachable!("only `drop` takes it"),
+        }
     }
 
     /// The name of an object, below the prefix.
@@ -330,6 +330,15 @@ impl Storage {
     fn object(&self, pointer: &Pointer) -> Name {
         let (sequence, manifest) = (pointer.sequence, pointer.manifest);
         self.name(&format!("snapshots/{sequence}-{manifest}.sotto"))
+    }
+}
+
+/// A runtime can't wait for its threads where a task drops it.
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
