@@ -118,7 +118,7 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
     }
     ensure!(last == 4, "{last}");
 
-    // Another snapshot under the name of the next one is not served.
+    // What the pointer names and isn't there is not served, and said.
     let storage = storage(&publisher.data)?;
     let replace = |from: String, to: String| -> Result<()> {
         tokio::task::block_in_place(|| {
@@ -128,10 +128,10 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
             Ok(storage.put("current.json", pointer.replace(&from, &to).as_bytes())?)
         })
     };
-    let (good, forged) = (
-        format!("\"sequence\":{last},"),
-        "\"sequence\":99,".to_owned(),
-    );
+    let key = publisher.data.provider_public_key()?;
+    let manifest = published_manifest(&publisher.data.snapshots(), &key)?;
+    let good = manifest.context("a manifest")?.digest().to_string();
+    let forged = "ab".repeat(32);
     replace(good.clone(), forged.clone())?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for follower in &followers {

@@ -9,7 +9,7 @@
 //! *Scan*, β = D·c mod 2^k. The elements of v are odd, so an error in one row,
 //! which a fault in a digit or in a line of the matrix makes, is always found.
 //! Errors in several rows, of which 2^t divides all, pass one check with
-//! probability 2^-(k-1-t) and [`REPEATS`] independent ones with that to their
+//! probability 2^-(k-1-t) and two independent ones with that to their
 //! number.
 //!
 //! *Packing*, T = Σ (stored mask) ⊙ (rotated key body), is linear in the two key
