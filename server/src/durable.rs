@@ -94,6 +94,15 @@ pub fn relocate(from: &Path, to: &Path) -> Result<(), FileError> {
     remove(from)
 }
 
+/// Moves a file to a place in the same directory, replacing one that is there.
+///
+/// # Errors
+/// [`FileError`].
+pub fn supersede(from: &Path, to: &Path) -> Result<(), FileError> {
+    step(|| fs::rename(from, to)).map_err(FileError::new("rename", to))?;
+    synchronise_directory(to)
+}
+
 /// Removes a file, if it is there. What it held may stay on the disk until it is
 /// overwritten.
 ///

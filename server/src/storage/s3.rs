@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::{Pointer, StorageError};
-use crate::durable::{FileError, PRIVATE, Pending};
+use crate::durable::{self, FileError, PRIVATE, Pending};
 use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
@@ -218,7 +218,8 @@ impl Storage {
         directory: &Path,
         provider: &VerifyingKey,
     ) -> Result<(), StorageError> {
-        let path = current::snapshot_path(directory, pointer.snapshot);
+        // Beside the place that a served snapshot of the same content may have.
+        let path = directory.join(format!("{}.download", pointer.manifest));
         let mut file = Pending::create(&path, PRIVATE)?;
         let name = self.object(pointer);
         let download = async {
@@ -234,14 +235,19 @@ impl Storage {
             .map_err(service("download a snapshot"))?
             .map_err(FileError::new("write", &path))?;
         file.replace()?;
-        let manifest = crate::snapshot::build::manifest_of(&path, provider).map_err(Box::new)?;
-        if Pointer::to(&manifest) != *pointer {
-            crate::durable::remove(&path)?;
+        let manifest = crate::snapshot::build::manifest_of(&path, provider);
+        let named = |manifest: &SignedManifest| Pointer::to(manifest) == *pointer;
+        if !manifest.as_ref().is_ok_and(named) {
+            durable::remove(&path)?;
+        }
+        let manifest = manifest.map_err(Box::new)?;
+        if !named(&manifest) {
             return Err(StorageError::Other {
                 sequence: pointer.sequence,
             });
         }
         log::mirror(self, &log::Directory::new(directory), &manifest)?;
+        durable::supersede(&path, &current::snapshot_path(directory, pointer.snapshot))?;
         Ok(())
     }
 
