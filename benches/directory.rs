@@ -120,7 +120,7 @@ fn import(criterion: &mut Criterion) {
             |(store, trust)| {
                 let mut refused = Vec::new();
                 let report = &mut refused;
-                let progress = Progress::Silent;
+                let progress = Progress::Logged;
                 let options = ImportOptions {
                     trust: &trust,
                     now,

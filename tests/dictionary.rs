@@ -256,7 +256,7 @@ fn published_tags(data: &DataDir) -> Result<HashSet<[u8; 8]>> {
         id,
         &provider,
         Memory::OfSystem,
-        Progress::Silent,
+        Progress::Logged,
     )?;
     let manifest = snapshot.manifest();
     let (layout, seed) = (manifest.bucket_layout()?, manifest.filler_seed);
@@ -303,7 +303,7 @@ fn a_stolen_store_and_snapshot_tell_no_number_of_a_country() -> Result<()> {
             now: UnixTime::now(),
             clock: Clock::Trusted,
             build_id: BuildId(rand::random()),
-            progress: Progress::Silent,
+            progress: Progress::Logged,
             memory: Memory::OfSystem,
         },
     )?;

@@ -5,4 +5,5 @@ pub mod bandwidth;
 pub mod fixture;
 pub mod oprf;
 pub mod report;
+pub mod snapshots;
 pub mod spread;

@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     let options = ImportOptions {
         trust: &PROVIDER.trust,
         now: UnixTime::from_secs(1_800_000_000),
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         report: &mut refused,
     };
     if let Ok(summary) = import::run(&PROVIDER.store, &file, options) {

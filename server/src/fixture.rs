@@ -126,7 +126,7 @@ impl Provider {
             now: self.now,
             clock: Clock::Trusted,
             build_id: BuildId(rand::random()),
-            progress: Progress::Silent,
+            progress: Progress::Logged,
             memory: Memory::OfSystem,
         };
         change(&mut options);

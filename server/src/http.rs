@@ -395,13 +395,17 @@ pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot,
     // For a person who waits; elsewhere the log has nothing but its own lines.
     let progress = match (config.log.format, Progress::detect()) {
         (LogFormat::Text, Progress::Bar) => Progress::Bar,
-        _ => Progress::Silent,
+        _ => Progress::Logged,
     };
     let provider = data.provider_public_key()?;
     let snapshot = Snapshot::load(&directory, id, &provider, Memory::OfSystem, progress)?;
     let snapshot = snapshot.with_backend(backend);
+    let stage = progress.stage("look up", 0);
     match snapshot.try_out() {
-        Ok(()) => Ok(snapshot),
+        Ok(()) => {
+            stage.finish("answers rightly");
+            Ok(snapshot)
+        }
         Err(fault) => Err(SnapshotError::Unusable {
             path: snapshot.path().to_owned(),
             fault,

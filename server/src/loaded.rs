@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn read(path: &Path, memory: Memory) -> Result<LoadedFile, LoadError> {
-        LoadedFile::read(path, memory, Progress::Silent)
+        LoadedFile::read(path, memory, Progress::Logged)
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let file = File::open(&path).unwrap();
         for before in [0, 4999, 5001, 1 << 20] {
             let memory = Memory::OfSystem;
-            match LoadedFile::of_length(&file, before, &path, memory, Progress::Silent) {
+            match LoadedFile::of_length(&file, before, &path, memory, Progress::Logged) {
                 Err(LoadError::Changed {
                     expected, found, ..
                 }) => assert_eq!((expected, found), (before, 5000)),

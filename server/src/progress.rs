@@ -1,4 +1,5 @@
-//! What a long command tells the person who waits for it, on standard error.
+//! What long work tells: the person who waits for a command, on standard error;
+//! of what a service does by itself, the log.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
@@ -13,8 +14,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Not at all.
-    Silent,
+    /// How long each stage took, in the log.
+    Logged,
     /// A line every few seconds.
     Lines,
     /// A bar that moves.
@@ -76,8 +77,13 @@ impl Stage {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        if self.shown != Progress::Silent {
-            eprintln!("{:<24} {:>8.2} s  {result}", self.name, took.as_secs_f64());
+        match self.shown {
+            Progress::Logged => {
+                tracing::info!(stage = self.name, secs = took.as_secs_f64(), "{result}");
+            }
+            Progress::Lines | Progress::Bar => {
+                eprintln!("{:<24} {:>8.2} s  {result}", self.name, took.as_secs_f64());
+            }
         }
         took
     }

@@ -149,7 +149,7 @@ impl Rebuilder {
             now,
             clock: Clock::Trusted,
             build_id: BuildId(rand::random()),
-            progress: Progress::Silent,
+            progress: Progress::Logged,
             memory: Memory::OfSystem,
         };
         let (store, directory) = (self.state.store(), self.data.snapshots());

@@ -193,8 +193,10 @@ impl Snapshot {
         let objects = Arc::new(Directory::new(directory));
         // Until the manifest is known to be whose it should be.
         let log = PublishedLog::empty(objects.clone());
+        let stage = progress.stage("verify", 0);
         let verified = Self::verify(file, id, provider, log);
         let mut snapshot = verified.map_err(|fault| SnapshotError::Unusable { path, fault })?;
+        stage.finish(&format!("{} records", snapshot.manifest().records));
         snapshot.log = PublishedLog::open(objects, &snapshot.manifest)?;
         Ok(snapshot)
     }

@@ -43,7 +43,7 @@ fn stores_are_moved_into_one_another_bit_for_bit() -> Result<()> {
     let stores: [&dyn Store; 3] = [&first, &second, &third];
     for (at, pair) in stores.windows(2).enumerate() {
         let file = path(&format!("backup{at}"));
-        let counts = backup::backup(pair[0], &keys, &file, now, Progress::Silent)?;
+        let counts = backup::backup(pair[0], &keys, &file, now, Progress::Logged)?;
         assert_eq!((counts.rows, counts.audience, counts.entries), (50, 1, 50));
         let options = RestoreOptions {
             keys: &keys,
@@ -51,7 +51,7 @@ fn stores_are_moved_into_one_another_bit_for_bit() -> Result<()> {
             content: Content::Restored,
             known_entries: 50,
             now,
-            progress: Progress::Silent,
+            progress: Progress::Logged,
         };
         backup::restore(pair[1], &file, &options)?;
     }

@@ -104,7 +104,7 @@ pub fn build(
         now,
         clock,
         build_id: BuildId(rand::random()),
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         memory: Memory::OfSystem,
     };
     storage::publish(storage, store, &data.snapshots(), &options)
@@ -159,7 +159,7 @@ impl Directory {
             ImportOptions {
                 trust: &data.trust()?,
                 now,
-                progress: Progress::Silent,
+                progress: Progress::Logged,
                 report: &mut refused,
             },
         )?;
@@ -377,7 +377,7 @@ impl Provider {
     pub fn go_back(&self, id: SnapshotId) -> Result<()> {
         let data = &self.directory.data;
         let (directory, key) = (data.snapshots(), data.provider_public_key()?);
-        let old = Snapshot::load(&directory, id, &key, Memory::OfSystem, Progress::Silent)?;
+        let old = Snapshot::load(&directory, id, &key, Memory::OfSystem, Progress::Logged)?;
         Ok(self.state.replace_snapshot(old)?)
     }
 

@@ -197,7 +197,7 @@ fn rotation(records: usize) -> Result<Rotation> {
     let options = ImportOptions {
         trust: &data.trust()?,
         now,
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         report: &mut Vec::new(),
     };
     import::run(&store, &file, options)?;

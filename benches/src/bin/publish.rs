@@ -149,7 +149,7 @@ impl Bench {
         let options = ImportOptions {
             trust: &data.trust()?,
             now: self.now,
-            progress: Progress::Silent,
+            progress: Progress::Logged,
             report: &mut refused,
         };
         let begun = Instant::now();

@@ -308,7 +308,7 @@ fn publish(data: &DataDir, store: &dyn Store) -> Result<()> {
         now: UnixTime::now(),
         clock: Clock::Trusted,
         build_id: BuildId(rand::random()),
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         memory: Memory::OfSystem,
     };
     build::run(store, &data.snapshots(), &options)?;

@@ -262,7 +262,7 @@ fn other_histories_and_keys_are_refused() {
         content: Content::Withheld,
         known_entries: 0,
         now: NOW,
-        progress: Progress::Silent,
+        progress: Progress::Logged,
     };
     let refused = restore(&place.store("fresh"), &place.path("backup"), &options);
     assert!(matches!(refused, Err(BackupError::ForeignKey { .. })));

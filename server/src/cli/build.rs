@@ -82,7 +82,7 @@ fn if_due(
     if !due {
         return Ok(None);
     }
-    match snapshot::publish(data, config, store, Clock::Trusted, Progress::Silent) {
+    match snapshot::publish(data, config, store, Clock::Trusted, Progress::Logged) {
         Ok(id) => Ok(Some(id)),
         Err(error) => match error.downcast_ref() {
             Some(BuildError::Empty) => Ok(None),

@@ -136,7 +136,7 @@ impl Bench {
         let options = ImportOptions {
             trust: &trust,
             now: NOW,
-            progress: Progress::Silent,
+            progress: Progress::Logged,
             report: &mut report,
         };
         let result = run(&self.store, path, options);
@@ -451,7 +451,7 @@ fn nothing_to_import_and_nobody_trusted_are_errors() {
     let options = ImportOptions {
         trust: &nobody,
         now: NOW,
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         report: &mut Vec::new(),
     };
     assert!(matches!(
@@ -516,7 +516,7 @@ fn an_interrupted_import_goes_on_where_it_ended() {
     let options = ImportOptions {
         trust: &trust,
         now: NOW,
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         report: &mut failing,
     };
     assert!(matches!(

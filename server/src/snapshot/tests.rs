@@ -26,7 +26,7 @@ fn load(provider: &Provider) -> Snapshot {
         id,
         &provider.data.provider_public_key().unwrap(),
         Memory::OfSystem,
-        Progress::Silent,
+        Progress::Logged,
     )
     .unwrap()
 }
@@ -46,7 +46,7 @@ fn load_from(
     id: SnapshotId,
     key: &VerifyingKey,
 ) -> Result<Snapshot, SnapshotError> {
-    Snapshot::load(directory, id, key, Memory::OfSystem, Progress::Silent)
+    Snapshot::load(directory, id, key, Memory::OfSystem, Progress::Logged)
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn an_empty_store_builds_nothing() {
         now: UnixTime::now(),
         clock: build::Clock::Trusted,
         build_id: BuildId(rand::random()),
-        progress: Progress::Silent,
+        progress: Progress::Logged,
         memory: Memory::OfSystem,
     };
     let built = build::run(&data.store().unwrap(), &data.snapshots(), &options);
@@ -319,7 +319,7 @@ fn a_snapshot_larger_than_the_memory_is_not_loaded() {
     let length = fs::metadata(current::snapshot_path(&directory, id)).unwrap();
     let available = length.len() - 1;
     let memory = Memory::Exactly(available);
-    match Snapshot::load(&directory, id, &key, memory, Progress::Silent) {
+    match Snapshot::load(&directory, id, &key, memory, Progress::Logged) {
         Err(SnapshotError::Load(LoadError::Memory { source, .. })) => {
             assert_eq!(
                 (source.purpose, source.available),

@@ -144,7 +144,7 @@ impl Place {
             &keys(),
             &place.path("backup"),
             NOW,
-            Progress::Silent,
+            Progress::Logged,
         )
         .unwrap();
         place
@@ -167,7 +167,7 @@ impl Place {
             content,
             known_entries,
             now: NOW,
-            progress: Progress::Silent,
+            progress: Progress::Logged,
         };
         restore(store, &self.path("backup"), &options)
     }

@@ -33,7 +33,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
         id,
         &data.provider_public_key().unwrap(),
         Memory::OfSystem,
-        Progress::Silent,
+        Progress::Logged,
     )
     .unwrap();
     let parts = Parts {
