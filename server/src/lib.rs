@@ -19,6 +19,7 @@
 //! The binary `sotto-server` is [`cli`].
 
 pub mod accept;
+pub mod background;
 pub mod backup;
 pub mod cli;
 pub mod config;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use protocol::manifest::{BuildId, Manifest, SnapshotId};
 use protocol::time::UnixTime;
+use rayon::ThreadPoolBuildError;
 
+use crate::background;
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::durable::FileError;
@@ -84,6 +86,9 @@ pub enum RebuildError {
     /// The new snapshot can't be served.
     #[error(transparent)]
     Serve(#[from] StartError),
+    /// Threads can't be started.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] ThreadPoolBuildError),
 }
 
 impl Rebuilder {
@@ -104,12 +109,16 @@ impl Rebuilder {
         self
     }
 
-    /// Builds, loads and serves. Takes as long as that does: call it from a
-    /// thread that may block.
+    /// Builds, loads and serves, in the [background]. Takes as long as that does:
+    /// call it from a thread that may block.
     ///
     /// # Errors
     /// [`RebuildError`].
     pub fn run(&self, when: When) -> Result<Rebuilt, RebuildError> {
+        background::run(|| self.build_and_serve(when))?
+    }
+
+    fn build_and_serve(&self, when: When) -> Result<Rebuilt, RebuildError> {
         let now = UnixTime::now();
         let keys = self.data.oprf_key_dir(&self.config)?;
         let due = when == When::Now || self.is_due(&keys, now)?;

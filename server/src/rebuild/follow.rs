@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::schedule::{Schedule, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
+use crate::background;
 use crate::http;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
@@ -17,12 +18,17 @@ use crate::tokens::Tokens;
 
 impl Rebuilder {
     /// Serves what is published in the storage, or without one in the data
-    /// directory, if it isn't served yet. Takes as long as downloading, verifying
-    /// and trying it does: call it from a thread that may block.
+    /// directory, if it isn't served yet, in the [background]. Takes as long as
+    /// downloading, verifying and trying it does: call it from a thread that may
+    /// block.
     ///
     /// # Errors
     /// [`RebuildError`]; what was served still is.
     pub fn take_over(&self) -> Result<Rebuilt, RebuildError> {
+        background::run(|| self.load_and_serve())?
+    }
+
+    fn load_and_serve(&self) -> Result<Rebuilt, RebuildError> {
         let Some(id) = self.published_elsewhere()? else {
             return Ok(match self.state.snapshot() {
                 Some(_) => Rebuilt::UpToDate,

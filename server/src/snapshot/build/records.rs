@@ -17,8 +17,11 @@ use crate::accept::published_audience;
 use crate::progress::Stage;
 use crate::store::{RowId, StoreError, View};
 
-/// Rows evaluated between two signs of progress.
-const CHUNK_ROWS: usize = 4096;
+/// Rows that are read and evaluated together, by one thread.
+const CHUNK_ROWS: usize = 512;
+
+/// Chunks whose rows wait for those before them.
+const CHUNKS_TOGETHER: usize = 64;
 
 /// Where each record goes, without its content: about 130 bytes a record.
 pub(super) struct Records {
@@ -63,9 +66,8 @@ impl Records {
             located: Vec::with_capacity(ids.len() + handles.len()),
             blocked: withheld.collect::<Result<_, BuildError>>()?,
         };
-        for chunk in ids.chunks(CHUNK_ROWS) {
-            let stored = view.rows(chunk)?;
-            let evaluated = chunk.par_iter().zip(&stored).map(|(id, row)| {
+        let of_rows = |chunk: &[RowId]| {
+            let evaluated = chunk.iter().zip(view.rows(chunk)?).map(|(id, row)| {
                 let Some(content) = &row.content else {
                     return Ok(None);
                 };
@@ -77,28 +79,43 @@ impl Records {
                     .map(|bundle| evaluated(Source::Row(*id), &content.csi, bundle.len(), key))
                     .transpose()
             });
-            records.add(evaluated.collect::<Result<_, BuildError>>()?);
-            stage.advance(chunk.len() as u64);
-        }
-        for chunk in handles.chunks(CHUNK_ROWS) {
-            let stored = view.audience_rows(chunk)?;
-            let evaluated = chunk.par_iter().zip(&stored).map(|(handle, row)| {
-                let ciphertext = published_audience(row, publishing.now)?;
+            evaluated.collect()
+        };
+        records.add_all(ids, stage, of_rows)?;
+        let of_handles = |chunk: &[AudienceHandle]| {
+            let rows = view.audience_rows(chunk)?;
+            let evaluated = chunk.iter().zip(rows).map(|(handle, row)| {
+                let ciphertext = published_audience(&row, publishing.now)?;
                 ciphertext
                     .map(|bytes| evaluated(Source::Audience(*handle), handle, bytes.len(), key))
                     .transpose()
             });
-            records.add(evaluated.collect::<Result<_, BuildError>>()?);
-            stage.advance(chunk.len() as u64);
-        }
+            evaluated.collect()
+        };
+        records.add_all(handles, stage, of_handles)?;
         Ok(records)
     }
 
-    fn add(&mut self, evaluated: Vec<Option<Evaluated>>) {
-        for (row, place) in evaluated.into_iter().flatten() {
-            self.rows.push(row);
-            self.located.push(place);
+    /// Adds what is made of `names`, in their order.
+    fn add_all<T: Sync>(
+        &mut self,
+        names: &[T],
+        stage: &Stage,
+        evaluate: impl Fn(&[T]) -> Result<Vec<Option<Evaluated>>, BuildError> + Sync,
+    ) -> Result<(), BuildError> {
+        for together in names.chunks(CHUNK_ROWS * CHUNKS_TOGETHER) {
+            let chunks = together.par_chunks(CHUNK_ROWS).map(|chunk| {
+                let evaluated = evaluate(chunk)?;
+                stage.advance(chunk.len() as u64);
+                Ok(evaluated)
+            });
+            let chunks: Vec<_> = chunks.collect::<Result<_, BuildError>>()?;
+            for (row, place) in chunks.into_iter().flatten().flatten() {
+                self.rows.push(row);
+                self.located.push(place);
+            }
         }
+        Ok(())
     }
 
     /// Tags of the identifiers whose records are withheld.
