@@ -3,5 +3,7 @@
 
 #[path = "builds/bench.rs"]
 mod bench;
+#[path = "builds/role.rs"]
+mod role;
 #[path = "builds/schedule.rs"]
 mod schedule;
