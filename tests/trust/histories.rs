@@ -136,7 +136,7 @@ async fn each_false_history_is_refused_for_its_own_reason() -> Result<()> {
         refused,
         LogRefusal::Chain {
             sequence: 3,
-            source: ManifestError::Fork { known: 2, found: 3 }
+            reason: ManifestError::Fork { known: 2, found: 3 }
         }
     );
     assert!(chain, "{refused:?}");
