@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole idea in one run: a directory of signed mappings becomes an
-# encrypted snapshot, is served over TLS and looked up by PIR.
+# encrypted snapshot, is served over TLS, looked up by PIR and audited; then the
+# provider cheats, and is found out.
 #
 # SOTTO_DEMO_COUNT: identifiers in the directory, 100 000 if not set.
 # SOTTO_DEMO_PROGRAMS: directory with sotto and sotto-server; built if not set.
@@ -27,13 +28,59 @@ fi
 PATH="$programs:$PATH"
 
 work=$(mktemp -d)
-server=
+servers=()
 cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ ${#servers[@]} = 0 ] || kill "${servers[@]}" 2>/dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT
 cd "$work"
+
+# Serves a data directory; gives the process in `server`, the address in `url`.
+serve() {
+    printf '\033[2m$ sotto-server --data %s serve 2> %s.log &\033[0m\n' "$1" "$1"
+    sotto-server --data "$1" serve 2> "$1.log" &
+    server=$!
+    servers+=("$server")
+    await "$1" 'serving.*address[="]*[:"]*127\.0\.0\.1:[0-9]'
+    url=https://localhost:$(sed -n 's/.*serving.*address[="]*[:"]*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$1.log" | head -n 1)
+}
+
+# Waits until the server of a data directory has logged this.
+await() {
+    for _ in $(seq 3000); do
+        ! grep -q "$2" "$1.log" || return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "demo.sh: the server of $1 did not come to it" >&2
+    cat "$1.log" >&2
+    exit 1
+}
+
+# Has the last server publish another snapshot.
+publish() {
+    run kill -HUP "$server"
+    await "$1" 'serving a new snapshot'
+}
+
+stop() {
+    kill -TERM "$1"
+    wait "$1"
+}
+
+# Changes one bit of a file.
+flip() {
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# Runs an audit that must end with 3: the provider does not pass.
+found_out() {
+    code=0
+    run "$@" || code=$?
+    [ $code = 3 ] || { echo "demo.sh: the audit ended with $code" >&2; exit 1; }
+}
 
 say "A sample directory: $count invented recipients with signed credentials and mappings"
 run sotto-server sample --count "$count" --seed 7 --out sample.jsonl --trust trust.toml \
@@ -52,23 +99,13 @@ run sotto-server --data dp snapshot build
 run sotto-server --data dp snapshot inspect
 
 say "Serve it"
-printf '\033[2m$ sotto-server --data dp serve 2> server.log &\033[0m\n'
-sotto-server --data dp serve 2> server.log &
-server=$!
-address=
-for _ in $(seq 600); do
-    address=$(sed -n 's/.*serving.*address[="]*[:"]*\(127\.0\.0\.1:[0-9]*\).*/\1/p' server.log | head -n 1)
-    [ -z "$address" ] || break
-    kill -0 "$server" 2>/dev/null || { cat server.log >&2; exit 1; }
-    sleep 0.1
-done
-[ -n "$address" ] || { echo "demo.sh: the server did not start" >&2; cat server.log >&2; exit 1; }
-port=${address##*:}
+serve dp
+honest=$server
 
 say "Look some identifiers up: present, opted out, without mapping, absent"
 sed 's/.*"identifier":"\([^"]*\)".*/\1/' answers.jsonl > identifiers.txt
 cat > client.toml <<TOML
-server = "https://localhost:$port"
+server = "$url"
 dp_key_file = "dp/dp.pub"
 trust = "trust.toml"
 ca = "dp/tls/cert.pem"
@@ -82,13 +119,51 @@ say "Every answer against what the directory holds"
 run diff answers.jsonl found.jsonl
 echo "all $(wc -l < found.jsonl) answers are right"
 
+say "Audit: the log of manifests, and root and hint computed from the published database"
+run sotto audit --config client.toml
+
+say "It cheats: under the same keys some are shown another directory"
+mkdir -p other/snapshots
+cp -R dp/{config.toml,dp.pub,keys,senders.toml,tls,trust.toml} other
+head -n 200 sample.jsonl > few.jsonl
+run sotto-server --data other import few.jsonl
+run sotto-server --data other snapshot build
+serve other
+found_out sotto audit chain --config client.toml --also "$url"
+
+say "There it publishes again, and leaves that out of the log"
+log=other/snapshots/log
+cp $log/checkpoint-* checkpoint.before
+publish other
+checkpoint=$(ls -t $log/checkpoint-* | head -n 1)
+cp "$checkpoint" checkpoint.after
+cp checkpoint.before "$checkpoint"
+found_out sotto audit chain --config client.toml --server "$url"
+cp checkpoint.after "$checkpoint"
+
+say "It alters a manifest in the log"
+flip $log/0/2-* 300
+found_out sotto audit chain --config client.toml --server "$url"
+flip $log/0/2-* 300
+run sotto audit --config client.toml --server "$url"
+
+say "It goes back to the old snapshot, before somebody who has seen the new one"
+run sotto lookup --config client.toml --server "$url" --cache seen --file <(head -n 1 identifiers.txt)
+found_out sotto audit chain --config client.toml --cache seen
+stop "$server"
+servers=("$honest")
+
+say "An altered snapshot isn't even served"
+snapshot=other/snapshots/$(cat other/snapshots/current).sotto
+flip "$snapshot" 1000000
+! run sotto-server --data other snapshot inspect || exit 1
+
 say "What the server saw: who, when, which route, how many bytes; never what"
-kill -TERM "$server"
-wait "$server"
-server=
-cat server.log
+stop "$honest"
+servers=()
+cat dp.log
 while read -r identifier; do
-    if grep -qF -e "${identifier#*:}" server.log; then
+    if grep -qF -e "${identifier#*:}" dp.log; then
         echo "demo.sh: the server logged an identifier" >&2
         exit 1
     fi

@@ -3,6 +3,8 @@
 
 #[path = "trust/audits.rs"]
 mod audits;
+#[path = "trust/clocks.rs"]
+mod clocks;
 #[path = "trust/commands.rs"]
 mod commands;
 #[path = "trust/forgery.rs"]

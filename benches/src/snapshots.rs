@@ -247,7 +247,7 @@ fn build(data: &DataDir, store: &dyn Store) -> Result<SnapshotId> {
         progress: Progress::Logged,
         memory: Memory::OfSystem,
     };
-    Ok(build::run(store, &data.snapshots(), &options)?)
+    Ok(build::run(store, &data.snapshots(), &options)?.snapshot)
 }
 
 fn timed<T>(stages: &Stages, work: impl FnOnce() -> Result<T>) -> Result<(T, Work)> {

@@ -170,7 +170,9 @@ impl Audit {
 
     /// Downloads the newest snapshot's database and hint, and computes from the
     /// database what the manifest says of it: digest, root, number of records and
-    /// the hint under the CRS of the pinned key.
+    /// the hint under the CRS of the pinned key. Of block list and membership
+    /// filter it checks digest, form and number of entries: what they say of
+    /// identifiers is not in the database.
     ///
     /// # Errors
     /// [`AuditError`].

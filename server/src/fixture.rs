@@ -14,7 +14,7 @@ use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::sample::{self, SampleRecord};
 use crate::senders::{ApiKey, SenderName};
-use crate::snapshot::build::{self, BuildError, BuildOptions, Clock, FilterPolicy};
+use crate::snapshot::build::{self, BuildError, BuildOptions, Clock, FilterPolicy, Finished};
 use crate::store::{Content, Marks, Row, Store};
 use crate::tokens::Tokens;
 
@@ -84,8 +84,8 @@ impl Provider {
     }
 
     /// Builds and publishes a snapshot.
-    pub(crate) fn publish(&self) {
-        self.publish_within(Memory::OfSystem).unwrap();
+    pub(crate) fn publish(&self) -> Finished {
+        self.build_with(&self.data.snapshots(), |_| ()).unwrap()
     }
 
     /// As [`Provider::publish`], if there is as much memory.
@@ -103,6 +103,7 @@ impl Provider {
             options.filter = filter;
             options.memory = memory;
         })
+        .map(|built| built.snapshot)
     }
 
     /// Builds into a directory, with other options.
@@ -110,7 +111,7 @@ impl Provider {
         &self,
         directory: &Path,
         change: impl FnOnce(&mut BuildOptions<'_>),
-    ) -> Result<SnapshotId, BuildError> {
+    ) -> Result<Finished, BuildError> {
         let (provider, oprf) = (
             self.data.provider_key().unwrap(),
             self.data.oprf_key().unwrap(),

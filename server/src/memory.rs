@@ -84,6 +84,44 @@ impl Memory {
     }
 }
 
+/// What this process has used since it began; 0 where the system doesn't say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of the most memory that it has had resident.
+    pub peak_bytes: u64,
+    /// Bytes read from disks.
+    pub read_bytes: u64,
+    /// Bytes written to disks.
+    pub written_bytes: u64,
+}
+
+impl Usage {
+    /// As it is now.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let (mut system, pid) = (System::new(), Pid::from_u32(std::process::id()));
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[pid]),
+            false,
+            ProcessRefreshKind::nothing().with_disk_usage(),
+        );
+        let disks = system.process(pid).map(|own| own.disk_usage());
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self {
+            peak_bytes: peak(&status).unwrap_or(0),
+            read_bytes: disks.map_or(0, |disks| disks.total_read_bytes),
+            written_bytes: disks.map_or(0, |disks| disks.total_written_bytes),
+        }
+    }
+}
+
+/// The high-water mark in Linux's `/proc/self/status`.
+fn peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
 fn check(purpose: Purpose, needed: u64, available: u64) -> Result<(), MemoryError> {
     if needed <= available {
         Ok(())
@@ -144,7 +182,7 @@ impl fmt::Display for Purpose {
 }
 
 /// A number of bytes for people.
-struct Bytes(u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -200,6 +238,19 @@ mod tests {
         assert!(available > 1 << 20 && available < 1 << 50, "{available}");
         assert_eq!(Memory::OfSystem.require(Purpose::Load, 1), Ok(()));
         assert!(Memory::OfSystem.require(Purpose::Load, 1 << 50).is_err());
+    }
+
+    #[test]
+    fn the_peak_counts_what_was_used_and_given_back() {
+        assert_eq!(peak("VmPeak:\t 9 kB\nVmHWM:\t   12 kB\n"), Some(12 << 10));
+        for other in ["", "VmHWM:\t12 MB\n", "VmHWM:\t-1 kB\n"] {
+            assert_eq!(peak(other), None);
+        }
+        const HELD: usize = 64 << 20;
+        // Touched, or it isn't resident.
+        drop(std::hint::black_box(vec![1_u8; HELD]));
+        let usage = Usage::of_process();
+        assert!(usage.peak_bytes >= HELD as u64, "{usage:?}");
     }
 
     #[test]

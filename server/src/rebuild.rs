@@ -7,6 +7,7 @@ mod schedule;
 use std::sync::Arc;
 
 use protocol::manifest::{BuildId, Manifest, SnapshotId};
+use protocol::merkle::Hash;
 use protocol::time::UnixTime;
 use rayon::ThreadPoolBuildError;
 
@@ -21,7 +22,7 @@ use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotError;
-use crate::snapshot::build::{BuildError, BuildOptions, Clock};
+use crate::snapshot::build::{BuildError, BuildOptions, Clock, Finished};
 use crate::storage::{self, PublishError, Storage, StorageError};
 use crate::store::StoreError;
 use crate::tokens::Tokens;
@@ -148,6 +149,32 @@ impl Rebuilder {
 
     fn build(&self, oprf: &EpochKey, now: UnixTime) -> Result<Rebuilt, RebuildError> {
         let token_keys = Tokens::prepare(&self.data, now, self.lifetime_secs())?;
+        match self.publish(oprf, token_keys, now)? {
+            Some(built) => built.log(),
+            None => return Ok(Rebuilt::Empty),
+        }
+        // Two are in memory at most.
+        self.retire_before();
+        match http::published(&self.data, &self.config)? {
+            Some(snapshot) => {
+                let id = snapshot.id();
+                let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+                self.state.replace_tokens(tokens);
+                self.state.replace_snapshot(snapshot)?;
+                Tokens::forget_directories_but(&self.data, &token_keys)?;
+                Ok(Rebuilt::Served(id))
+            }
+            None => Ok(Rebuilt::Empty),
+        }
+    }
+
+    /// Builds and publishes; `None` if there is nothing to publish yet.
+    fn publish(
+        &self,
+        oprf: &EpochKey,
+        token_keys: Hash,
+        now: UnixTime,
+    ) -> Result<Option<Finished>, RebuildError> {
         let options = BuildOptions {
             provider: &self.data.provider_key()?,
             oprf,
@@ -163,23 +190,10 @@ impl Rebuilder {
         };
         let (store, directory) = (self.state.store(), self.data.snapshots());
         match storage::publish(self.storage.as_deref(), &**store, &directory, &options) {
-            Ok(_) => {}
-            Err(PublishError::Build(BuildError::Empty)) => return Ok(Rebuilt::Empty),
-            Err(PublishError::Build(error)) => return Err(error.into()),
-            Err(PublishError::Storage(error)) => return Err(error.into()),
-        }
-        // Two are in memory at most.
-        self.retire_before();
-        match http::published(&self.data, &self.config)? {
-            Some(snapshot) => {
-                let id = snapshot.id();
-                let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
-                self.state.replace_tokens(tokens);
-                self.state.replace_snapshot(snapshot)?;
-                Tokens::forget_directories_but(&self.data, &token_keys)?;
-                Ok(Rebuilt::Served(id))
-            }
-            None => Ok(Rebuilt::Empty),
+            Ok(built) => Ok(Some(built)),
+            Err(PublishError::Build(BuildError::Empty)) => Ok(None),
+            Err(PublishError::Build(error)) => Err(error.into()),
+            Err(PublishError::Storage(error)) => Err(error.into()),
         }
     }
 

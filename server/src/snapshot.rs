@@ -74,9 +74,9 @@ pub struct Served {
     pub queries: u64,
 }
 
-/// What the builder noted about a snapshot, for operators.
+/// What the builder noted about a snapshot, for operators. Nothing of it differs
+/// between two builds of the same; earlier builders noted more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Version of the program.
     pub builder: String,
@@ -88,11 +88,6 @@ pub struct Facts {
     pub fullest_bucket: u32,
     /// Bytes of records in it.
     pub fullest_bytes: u32,
-    /// Bytes of the database that differ from the snapshot before, if the set-up
-    /// started from that one's.
-    pub changed_digits: Option<u64>,
-    /// Milliseconds that the build took, without writing the file.
-    pub build_ms: u64,
 }
 
 /// Why a snapshot can't be used.

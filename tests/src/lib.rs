@@ -107,7 +107,7 @@ pub fn build(
         progress: Progress::Logged,
         memory: Memory::OfSystem,
     };
-    storage::publish(storage, store, &data.snapshots(), &options)
+    storage::publish(storage, store, &data.snapshots(), &options).map(|built| built.snapshot)
 }
 
 impl Directory {

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use client::audit::{Audit, AuditError};
 use client::{Cache, Client, ClientConfig, ClientError, LogRefusal};
 use pir_core::crs::CrsSeed;
 use pir_core::database::DatabaseView;
 use pir_core::setup;
-use protocol::hint::SnapshotHint;
-use protocol::manifest::{Artifact, Manifest, SignedManifest};
+use protocol::derivation::Tag;
+use protocol::filter::MembershipFilter;
+use protocol::hint::{BlockList, SnapshotHint};
+use protocol::manifest::{Artifact, Manifest, ManifestError, SignedManifest};
 use protocol::merkle::Hash;
+use protocol::time::UnixTime;
 use protocol::wire;
 use tests::{Directory, Provider};
 
@@ -95,6 +98,26 @@ async fn each_false_snapshot_is_found_for_its_own_reason() -> Result<()> {
     assert!(root, "{error:?}");
     rogue.repent();
 
+    // Another hint than is stated, and a block list that is longer than stated.
+    let mut other = hint.clone();
+    let last = other.len() - 1;
+    other[last] ^= 1;
+    rogue.give(wire::hint_path(&honest.id()), other);
+    let error = found(&config).await;
+    let digest = matches!(error, AuditError::Client(ClientError::HintDigest));
+    assert!(digest, "{error:?}");
+    rogue.repent();
+    let mut decoded = SnapshotHint::decode(&hint)?;
+    decoded.blocked = BlockList::new(vec![Tag::from_bytes([7; 8])])?;
+    give_snapshot(&rogue, &provider, &decoded.encode(), &database, |_| ())?;
+    let error = found(&config).await;
+    let list = matches!(
+        error,
+        AuditError::Client(ClientError::HintContradiction { part: "block list" })
+    );
+    assert!(list, "{error:?}");
+    rogue.repent();
+
     // Fewer records than it says.
     give_snapshot(&rogue, &provider, &hint, &database, |manifest| {
         manifest.records += 1;
@@ -128,6 +151,56 @@ async fn each_false_snapshot_is_found_for_its_own_reason() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_false_filter_is_found_for_its_own_reason() -> Result<()> {
+    let directory = Directory::build(30, 83)?;
+    directory.publish_filters()?;
+    directory.publish()?;
+    let provider = directory.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let config = rogue.config(&provider)?;
+    let honest = provider.snapshot();
+    let (hint, database) = (honest.hint().to_vec(), honest.database().to_vec());
+    let filter = honest.shared_filter().context("a filter")?.to_vec();
+    audit(&config).await?;
+    let refused = async |config: &ClientConfig| match found(config).await {
+        AuditError::Client(refusal) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let give_filter = |bytes: &[u8]| {
+        give_snapshot(&rogue, &provider, &hint, &database, |manifest| {
+            manifest.filter = Some(artifact(bytes));
+            manifest.sequence = 1;
+            manifest.previous = None;
+        })?;
+        rogue.give(wire::filter_path(&honest.id()), bytes);
+        anyhow::Ok(())
+    };
+    give_filter(&filter)?;
+    audit(&config).await?;
+
+    // Another one than is stated, one that is none, and one of fewer records.
+    let mut altered = filter.clone();
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    rogue.give(wire::filter_path(&honest.id()), altered.clone());
+    let error = refused(&config).await;
+    assert!(matches!(error, ClientError::FilterDigest), "{error:?}");
+    give_filter(&filter[..last])?;
+    let error = refused(&config).await;
+    assert!(matches!(error, ClientError::Filter(_)), "{error:?}");
+    give_filter(&MembershipFilter::new([])?.encode())?;
+    let error = refused(&config).await;
+    assert!(
+        matches!(error, ClientError::FilterContradiction),
+        "{error:?}"
+    );
+    rogue.repent();
+    audit(&config).await?;
+    drop(honest);
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
     let provider = Directory::build(30, 82)?.serve().await?;
     let rogue = Rogue::before(&provider).await?;
@@ -148,6 +221,37 @@ async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
     rogue.give_log(&provider, &[bytes[0], bytes[2], bytes[2]])?;
     let error = refused(&config).await;
     assert_eq!(error, LogRefusal::Entry { sequence: 2 });
+    rogue.repent();
+
+    // It is left out, and nothing put there: of a log of three, two.
+    rogue.give_log(&provider, &[bytes[0], bytes[2]])?;
+    let error = refused(&config).await;
+    assert_eq!(
+        error,
+        LogRefusal::NotInLog {
+            sequence: 3,
+            size: 2
+        }
+    );
+    rogue.give(wire::MANIFEST_PATH, bytes[0]);
+    let error = refused(&config).await;
+    assert_eq!(error, LogRefusal::Entry { sequence: 2 });
+    rogue.repent();
+
+    // All in order, and nothing new for longer than the last one is valid.
+    let now = UnixTime::now();
+    let stale = resigned(&provider, log[0].unverified(), |manifest| {
+        manifest.published_at = now.saturating_sub(7200);
+        manifest.expires_at = now.saturating_sub(1);
+    })?;
+    rogue.give(wire::MANIFEST_PATH, stale.as_bytes());
+    rogue.give_log(&provider, &[stale.as_bytes()])?;
+    let error = found(&config).await;
+    let expired = matches!(
+        error,
+        AuditError::Client(ClientError::Manifest(ManifestError::Expired { .. }))
+    );
+    assert!(expired, "{error:?}");
     rogue.repent();
 
     // One is another than the next one names.
@@ -205,9 +309,10 @@ async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
     let error = found(&config).await;
     let rollback = matches!(
         error,
-        AuditError::Client(ClientError::Manifest(
-            protocol::manifest::ManifestError::Rollback { known: 4, found: 3 }
-        ))
+        AuditError::Client(ClientError::Manifest(ManifestError::Rollback {
+            known: 4,
+            found: 3
+        }))
     );
     assert!(rollback, "{error:?}");
     provider.stop().await

@@ -136,7 +136,7 @@ async fn each_false_history_is_refused_for_its_own_reason() -> Result<()> {
         refused,
         LogRefusal::Chain {
             sequence: 3,
-            source: ManifestError::Fork { known: 2, found: 3 }
+            reason: ManifestError::Fork { known: 2, found: 3 }
         }
     );
     assert!(chain, "{refused:?}");
@@ -198,5 +198,34 @@ async fn a_hint_that_was_altered_is_refused() -> Result<()> {
     rogue.give(wire::hint_path(&snapshot.id()), hint);
     let refused = refusal(rogue.config(&provider)?).await;
     assert!(matches!(refused, ClientError::HintDigest), "{refused:?}");
+    provider.stop().await
+}
+
+/// As a server would that swaps snapshots in the middle of a lookup.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_another_snapshot_is_noticed() -> Result<()> {
+    let provider = Directory::build(30, 76)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let before = provider.snapshot().id();
+    let client = Client::connect(rogue.config(&provider)?).await?;
+    let (changed, kept) = (
+        provider.directory.records[0].csi.clone(),
+        &provider.directory.records[1],
+    );
+    provider.directory.withhold(&changed)?;
+    provider.publish()?;
+    let after = provider.snapshot().id();
+    assert_ne!(before, after);
+    let expected = provider.directory.expected(kept)?;
+    // Both are served.
+    assert_eq!(client.lookup(&kept.csi).await?, expected);
+    assert_eq!(client.snapshot().manifest().snapshot, before);
+    rogue.mix(before, after);
+    for csi in [&changed, &kept.csi] {
+        let lookup = client.lookup(csi).await?;
+        assert!(matches!(lookup, Lookup::Unverifiable(_)), "{lookup:?}");
+    }
+    rogue.repent();
+    assert_eq!(client.lookup(&kept.csi).await?, expected);
     provider.stop().await
 }

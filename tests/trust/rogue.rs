@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use protocol::log::{LogHash, Part, SignedCheckpoint, TileId, Tree, bundle};
+use protocol::manifest::SnapshotId;
 use protocol::wire;
 use tests::Provider;
 use tokio::net::TcpListener;
@@ -40,6 +41,8 @@ struct Behaviour {
     honest: Router,
     changed: Mutex<HashMap<String, Vec<u8>>>,
     corrupt_answers: AtomicBool,
+    /// Queries to the one snapshot go to the other.
+    mixed: Mutex<Option<[SnapshotId; 2]>>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -50,6 +53,7 @@ impl Rogue {
             honest: provider.app(),
             changed: Mutex::default(),
             corrupt_answers: AtomicBool::new(false),
+            mixed: Mutex::default(),
             seen: Mutex::default(),
         });
         let data = provider.directory.data();
@@ -115,6 +119,12 @@ impl Rogue {
     pub(crate) fn repent(&self) {
         self.behaviour.changed.lock().unwrap().clear();
         self.corrupt_answers(false);
+        *self.behaviour.mixed.lock().unwrap() = None;
+    }
+
+    /// Has queries to a snapshot answered by another one.
+    pub(crate) fn mix(&self, asked: SnapshotId, answering: SnapshotId) {
+        *self.behaviour.mixed.lock().unwrap() = Some([asked, answering]);
     }
 
     /// Whether answers to queries are altered.
@@ -144,7 +154,12 @@ async fn answer(State(behaviour): State<Arc<Behaviour>>, request: Request) -> Re
     let (status, bytes) = match changed {
         Some(bytes) => (StatusCode::OK, bytes),
         None => {
-            let request = Request::from_parts(parts, Body::from(body));
+            let mut request = Request::from_parts(parts, Body::from(body));
+            if let Some([asked, answering]) = *behaviour.mixed.lock().unwrap()
+                && path == wire::query_path(&asked)
+            {
+                *request.uri_mut() = wire::query_path(&answering).parse().unwrap();
+            }
             let response = behaviour.honest.clone().oneshot(request).await.unwrap();
             let (parts, body) = response.into_parts();
             let mut bytes = to_bytes(body, BODY_BYTES_MAX).await.unwrap().to_vec();

@@ -91,6 +91,10 @@ impl AuditError {
                     | ClientError::Hint(_)
                     | ClientError::PirHint(_)
                     | ClientError::HintContradiction { .. }
+                    | ClientError::FilterTooLong { .. }
+                    | ClientError::FilterDigest
+                    | ClientError::Filter(_)
+                    | ClientError::FilterContradiction
             ),
             _ => true,
         }

@@ -35,7 +35,7 @@ pub struct SnapshotReport {
     pub root: Hash,
 }
 
-/// Fetches hint and database, and computes from the latter.
+/// Fetches hint, filter and database, and computes from the latter.
 pub(super) async fn audit(
     transport: &Transport,
     manifest: VerifiedManifest,
@@ -50,7 +50,18 @@ pub(super) async fn audit(
         // At most `HINT_BYTES_MAX`, which fits.
         max_bytes: described.hint.bytes as usize,
     });
-    let view = manifest.with_hint(&hint.await?)?;
+    let mut view = manifest.with_hint(&hint.await?)?;
+    if let Some(stated) = described.filter {
+        let path = wire::filter_path(&described.snapshot);
+        let filter = transport.get(Exchange {
+            step: "filter",
+            path: &path,
+            accept: media::FILTER,
+            // At most that of 2^32 records, which fits.
+            max_bytes: stated.bytes as usize,
+        });
+        view = view.with_filter(&filter.await?)?;
+    }
     let expected = view.params().database_bytes() as u64;
     if described.database.bytes != expected {
         return Err(AuditError::Database);

@@ -39,7 +39,7 @@ impl<'a> Chain<'a> {
     pub(crate) fn follow(&mut self, entry: &[u8]) -> Result<(), LogRefusal> {
         let sequence = self.last.map_or(0, |last| last.sequence) + 1;
         self.try_follow(entry, sequence)
-            .map_err(|source| LogRefusal::Chain { sequence, source })?
+            .map_err(|reason| LogRefusal::Chain { sequence, reason })?
             .ok_or(LogRefusal::Entry { sequence })
     }
 

@@ -64,12 +64,12 @@ pub enum LogRefusal {
         size: u64,
     },
     /// Two manifests that follow one another in the log don't.
-    #[error("manifest {sequence} in the provider's log does not follow the one before: {source}")]
+    #[error("manifest {sequence} in the provider's log does not follow the one before: {reason}")]
     Chain {
         /// Its place.
         sequence: u64,
         /// Why.
-        source: ManifestError,
+        reason: ManifestError,
     },
     /// A manifest in the log is not one with that sequence.
     #[error("the provider's log has no manifest {sequence} in its place")]

@@ -9,7 +9,7 @@ use super::{Outcome, logging, snapshot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::progress::Progress;
-use crate::snapshot::build::{BuildError, Clock, published_manifest};
+use crate::snapshot::build::{BuildError, Clock, Finished, published_manifest};
 use crate::store::Store;
 
 /// How often it is looked whether a build is due.
@@ -29,8 +29,8 @@ pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
     let config = data.config()?;
     let store = data.store()?;
     if args.once {
-        if let Some(id) = if_due(data, &config, &store, true)? {
-            println!("{id}");
+        if let Some(built) = if_due(data, &config, &store, true)? {
+            println!("{}", built.snapshot);
         }
         return Ok(Outcome::Done);
     }
@@ -45,9 +45,8 @@ pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
         let waited = Instant::now() >= next;
         let begun = Instant::now();
         match if_due(data, &config, &store, waited) {
-            Ok(Some(id)) => {
-                let milliseconds = begun.elapsed().as_millis() as u64;
-                tracing::info!(snapshot = %id, milliseconds, "published a new snapshot");
+            Ok(Some(built)) => {
+                built.log();
                 next = begun + every;
             }
             Ok(None) if waited => next = begun + every,
@@ -68,7 +67,7 @@ fn if_due(
     config: &Config,
     store: &dyn Store,
     waited: bool,
-) -> anyhow::Result<Option<protocol::manifest::SnapshotId>> {
+) -> anyhow::Result<Option<Finished>> {
     let entries = store.view()?.audit_head()?.entries;
     let before = published_manifest(&data.snapshots(), &data.provider_public_key()?)?;
     let due = before.is_none_or(|before| {
@@ -83,7 +82,7 @@ fn if_due(
         return Ok(None);
     }
     match snapshot::publish(data, config, store, Clock::Trusted, Progress::Logged) {
-        Ok(id) => Ok(Some(id)),
+        Ok(built) => Ok(Some(built)),
         Err(error) => match error.downcast_ref() {
             Some(BuildError::Empty) => Ok(None),
             _ => Err(error),

@@ -1,5 +1,7 @@
 //! `sotto-server snapshot`.
 
+use std::time::Instant;
+
 use clap::Subcommand;
 use protocol::manifest::{BuildId, SignedManifest, SnapshotId};
 use protocol::time::UnixTime;
@@ -9,7 +11,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::memory::Memory;
 use crate::progress::Progress;
-use crate::snapshot::build::{self, BuildOptions, Clock};
+use crate::snapshot::build::{self, BuildOptions, Clock, Finished};
 use crate::snapshot::inspect::Report;
 use crate::snapshot::{Snapshot, current};
 use crate::storage::{self, PublishError};
@@ -63,8 +65,11 @@ pub(super) fn run(data: &DataDir, command: &SnapshotCommand) -> anyhow::Result<O
 
 fn build(data: &DataDir, clock: Clock) -> anyhow::Result<()> {
     let (config, store) = (data.config()?, data.store()?);
-    let id = publish(data, &config, &store, clock, Progress::detect())?;
-    println!("{id}");
+    let begun = Instant::now();
+    let built = publish(data, &config, &store, clock, Progress::detect())?;
+    let seconds = begun.elapsed().as_secs_f64();
+    eprintln!("{:<24} {seconds:>8.2} s  {built}", "all");
+    println!("{}", built.snapshot);
     Ok(())
 }
 
@@ -78,7 +83,7 @@ pub(super) fn publish(
     store: &dyn Store,
     clock: Clock,
     progress: Progress,
-) -> anyhow::Result<SnapshotId> {
+) -> anyhow::Result<Finished> {
     let _lock = data.lock()?;
     let lifetime_secs = config.snapshot.lifetime_hours * 3600;
     let (keys, now) = (data.oprf_key_dir(config)?, UnixTime::now());
@@ -101,7 +106,7 @@ pub(super) fn publish(
     };
     let storage = data.storage(config)?;
     let published_there = storage::publish(storage.as_deref(), store, &data.snapshots(), &options);
-    let id = published_there.map_err(|error| match error {
+    let built = published_there.map_err(|error| match error {
         PublishError::Build(error) => anyhow::Error::from(error),
         other => other.into(),
     })?;
@@ -110,5 +115,5 @@ pub(super) fn publish(
         keys.settle(ring.clone(), before, after.unverified(), lifetime_secs, now)?;
     }
     Tokens::forget_directories_but(data, &token_keys)?;
-    Ok(id)
+    Ok(built)
 }

@@ -44,11 +44,11 @@ impl Schedule {
             .map_or(BEFORE_WITHOUT_INTERVAL, |every| every / 2)
     }
 
-    /// When the build after one that begins now begins: a little early, so that
-    /// servers that were started together don't build together.
-    fn next(&self) -> Option<Instant> {
+    /// When the build after one that began then begins, however long that one takes: a
+    /// little early, so that servers that were started together don't build together.
+    fn next(&self, begun: Instant) -> Option<Instant> {
         let every = self.every?;
-        Some(Instant::now() + every.mul_f64(rand::rng().random_range(0.9..=1.0)))
+        Some(begun + every.mul_f64(rand::rng().random_range(0.9..=1.0)))
     }
 }
 
@@ -59,7 +59,7 @@ pub async fn keep_fresh(rebuilder: Rebuilder, schedule: Schedule, mut hangup: Si
     // A snapshot of before the start is alone.
     let mut retires = None;
     loop {
-        let next = schedule.next();
+        let next = schedule.next(Instant::now());
         if rebuild(&rebuilder, when).await {
             retires = Some(Instant::now() + schedule.before());
         }
@@ -128,4 +128,48 @@ pub(super) fn tell(
         Err(_) => tracing::error!("the build panicked"),
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_build_begins_an_interval_after_the_last_began_or_up_to_a_tenth_earlier() {
+        let every = Duration::from_secs(1000);
+        let schedule = Schedule {
+            every: Some(every),
+            after_changes: 0,
+        };
+        let begun = Instant::now();
+        let waits = (0..2000).filter_map(|_| schedule.next(begun));
+        let waits: Vec<Duration> = waits.map(|next| next - begun).collect();
+        assert_eq!(waits.len(), 2000);
+        let least = waits.iter().min().unwrap();
+        let most = waits.iter().max().unwrap();
+        assert!(*least >= every * 9 / 10 && *most <= every);
+        // And spread over all of that.
+        assert!(*least < every * 92 / 100 && *most > every * 98 / 100);
+        assert_eq!(schedule.before(), every / 2);
+    }
+
+    #[test]
+    fn without_an_interval_no_build_is_due_by_itself() {
+        let schedule = Schedule {
+            every: None,
+            after_changes: 5,
+        };
+        assert_eq!(schedule.next(Instant::now()), None);
+        assert_eq!(schedule.before(), BEFORE_WITHOUT_INTERVAL);
+        let mut config = Config::default();
+        config.snapshot.interval_secs = 7;
+        config.snapshot.after_changes = 5;
+        let expected = Schedule {
+            every: Some(Duration::from_secs(7)),
+            ..schedule
+        };
+        assert_eq!(Schedule::of(&config), expected);
+        config.snapshot.interval_secs = 0;
+        assert_eq!(Schedule::of(&config), schedule);
+    }
 }

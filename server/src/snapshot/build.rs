@@ -1,6 +1,7 @@
 //! Builds a snapshot from the store and publishes it.
 
 mod earlier;
+mod finished;
 mod plan;
 mod publish;
 mod published;
@@ -9,7 +10,6 @@ mod set_up;
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Instant;
 
 use pir_core::crs::CrsSeed;
 use pir_core::database::{DatabaseView, write_column_tails, write_columns};
@@ -37,6 +37,8 @@ use crate::memory::{Memory, MemoryError, Purpose};
 use crate::oprf_keys::EpochKey;
 use crate::progress::Progress;
 use crate::store::{Store, StoreError, View};
+use finished::Begun;
+pub use finished::Finished;
 use plan::Plan;
 use publish::publish;
 pub use publish::{manifest_of, published_manifest};
@@ -74,8 +76,8 @@ pub struct BuildOptions<'a> {
     pub now: UnixTime,
     /// What to make of a published snapshot that is of a later time.
     pub clock: Clock,
-    /// Names the run. Under the same one the same store gives the same bytes, but
-    /// for the builder's notes.
+    /// Names the run. Under the same one the same store gives the same files to the
+    /// byte, at the same time.
     pub build_id: BuildId,
     /// How to show progress.
     pub progress: Progress,
@@ -212,8 +214,8 @@ pub fn run(
     store: &dyn Store,
     directory: &Path,
     options: &BuildOptions<'_>,
-) -> Result<SnapshotId, BuildError> {
-    let begun = Instant::now();
+) -> Result<Finished, BuildError> {
+    let begun = Begun::now();
     let previous = published_manifest(directory, &options.provider.verifying_key())?;
     let published_at = match &previous {
         Some(previous) => {
@@ -228,11 +230,11 @@ pub fn run(
         .as_ref()
         .map(|signed| (directory, signed.unverified()));
     let built = Built::make(&*view, earlier, options)?;
-    let facts = built.facts(begun);
+    let (facts, changed_digits) = (built.facts(), built.changed_digits);
     let (id, id_before) = publish(directory, built, &facts, previous, published_at, options)?;
     let keep: Vec<SnapshotId> = [Some(id), id_before].into_iter().flatten().collect();
     current::remove_others(directory, &keep)?;
-    Ok(id)
+    Ok(begun.finish(id, changed_digits))
 }
 
 /// Refuses an OPRF key that clients of the snapshot before would refuse.
@@ -364,7 +366,7 @@ impl Built {
         })
     }
 
-    fn facts(&self, begun: Instant) -> Facts {
+    fn facts(&self) -> Facts {
         Facts {
             builder: format!("sotto-server {}", env!("CARGO_PKG_VERSION")),
             record_bytes: self.record_bytes,
@@ -372,8 +374,6 @@ impl Built {
             capacity_bytes: self.layout.capacity() as u32,
             fullest_bucket: self.fullest_bucket,
             fullest_bytes: self.placement.fullest_bytes,
-            changed_digits: self.changed_digits,
-            build_ms: begun.elapsed().as_millis() as u64,
         }
     }
 }

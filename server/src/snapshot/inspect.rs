@@ -79,11 +79,6 @@ pub struct Report {
     pub previous_manifest: Option<String>,
     /// The key that signed it.
     pub dp_key: String,
-    /// Bytes of the database that its set-up found changed, if it started from
-    /// the one before.
-    pub changed_digits: Option<u64>,
-    /// Milliseconds that its build took.
-    pub build_ms: u64,
     /// What built it.
     pub builder: String,
 }
@@ -131,8 +126,6 @@ impl Report {
             manifest_digest: snapshot.signed_manifest().digest().to_string(),
             previous_manifest: manifest.previous.map(|digest| digest.to_string()),
             dp_key: manifest.dp_key.to_text(),
-            changed_digits: facts.changed_digits,
-            build_ms: facts.build_ms,
             builder: facts.builder.clone(),
         }
     }
@@ -223,17 +216,7 @@ impl Report {
                     .unwrap_or_else(|| "none".to_owned()),
             ),
             ("signed by", self.dp_key.clone()),
-            (
-                "set up",
-                self.changed_digits.map_or_else(
-                    || "in full".to_owned(),
-                    |digits| format!("from the one before, {digits} bytes changed"),
-                ),
-            ),
-            (
-                "built by",
-                format!("{} in {} ms", self.builder, self.build_ms),
-            ),
+            ("built by", self.builder.clone()),
         ];
         lines
             .iter()

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use protocol::manifest::SnapshotId;
-
 use super::{Storage, StorageError};
-use crate::snapshot::build::{self, BuildError, BuildOptions, published_manifest};
+use crate::snapshot::build::{self, BuildError, BuildOptions, Finished, published_manifest};
 use crate::store::Store;
 
 /// Why nothing was published.
@@ -32,17 +30,17 @@ pub fn publish(
     store: &dyn Store,
     directory: &Path,
     options: &BuildOptions<'_>,
-) -> Result<SnapshotId, PublishError> {
+) -> Result<Finished, PublishError> {
     let Some(storage) = storage else {
         return Ok(build::run(store, directory, options)?);
     };
     let provider = options.provider.verifying_key();
     let before = storage.synchronise(directory, &provider)?;
-    let id = build::run(store, directory, options)?;
+    let built = build::run(store, directory, options)?;
     let stage = options.progress.stage("publish", 0);
     let manifest = published_manifest(directory, &provider).map_err(BuildError::from)?;
     let Some(manifest) = manifest else {
-        return Ok(id);
+        return Ok(built);
     };
     let pushed = storage.push(directory, &manifest, before.as_ref());
     if let Err(StorageError::Raced) = pushed {
@@ -54,5 +52,5 @@ pub fn publish(
         tracing::warn!(%error, "old snapshots stay in the storage");
     }
     stage.finish(&format!("manifest {}", pushed.pointer.sequence));
-    Ok(id)
+    Ok(built)
 }

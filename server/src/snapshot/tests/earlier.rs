@@ -9,18 +9,12 @@ fn a_build_after_a_small_change_equals_a_full_one() {
     let provider = Provider::new(60);
     let directory = provider.data.snapshots();
     let first = load(&provider);
-    assert_eq!(first.facts().changed_digits, None);
     // The same mappings, sealed afresh.
     provider.put(&provider.records[..2]);
-    provider.publish();
+    let built = provider.publish();
     let updated = load(&provider);
     assert_ne!(updated.id(), first.id());
-    assert!(
-        updated
-            .facts()
-            .changed_digits
-            .is_some_and(|digits| digits > 0)
-    );
+    assert!(built.changed_digits.is_some_and(|digits| digits > 0));
     assert!(!current::row_masks_path(&directory, first.id()).exists());
     let row_masks = current::row_masks_path(&directory, updated.id());
     let kept = fs::read(&row_masks).unwrap();
@@ -44,9 +38,8 @@ fn a_build_after_a_small_change_equals_a_full_one() {
         if let Some(content) = content {
             fs::write(&row_masks, content).unwrap();
         }
-        provider.publish();
+        assert_eq!(provider.publish().changed_digits, None);
         let full = load(&provider);
-        assert_eq!(full.facts().changed_digits, None);
         assert_eq!(full.id(), updated.id());
         let packing = |s: &Snapshot| s.file.bytes()[s.packing.clone()].to_vec();
         assert!(packing(&full) == packing(&updated));
@@ -54,10 +47,9 @@ fn a_build_after_a_small_change_equals_a_full_one() {
     }
 
     // Nothing changed: nothing is set up.
-    provider.publish();
-    let same = load(&provider);
+    let same = provider.publish();
     assert_eq!(
-        (same.id(), same.facts().changed_digits),
+        (same.snapshot, same.changed_digits),
         (updated.id(), Some(0))
     );
 }
@@ -79,9 +71,9 @@ fn a_replaced_earlier_hint_is_not_started_from() {
     let slices: [&[u8]; file::SECTIONS] = std::array::from_fn(|at| contents[at].as_slice());
     let digests = slices.map(crate::digest::chunked);
     file::write(first.path(), slices, digests).unwrap();
-    provider.publish();
-    let second = load(&provider);
-    assert_eq!((second.id(), second.facts().changed_digits), (honest, None));
+    let second = provider.publish();
+    assert_eq!((second.snapshot, second.changed_digits), (honest, None));
+    assert_eq!(load(&provider).id(), honest);
 }
 
 /// Row masks whose digest was made anew: the lookup before publishing finds it.
@@ -99,8 +91,8 @@ fn wrong_row_masks_are_found_by_a_lookup() {
     bytes[header - 32..header].copy_from_slice(&digest);
     fs::write(&path, bytes).unwrap();
     provider.put(&provider.records[..1]);
-    provider.publish();
-    assert_eq!(load(&provider).facts().changed_digits, None);
+    assert_eq!(provider.publish().changed_digits, None);
+    load(&provider);
 }
 
 #[test]
@@ -111,6 +103,6 @@ fn a_damaged_earlier_snapshot_is_not_started_from() {
     let mut bytes = fs::read(first.path()).unwrap();
     bytes[first.database.start + 77_777] ^= 0x20;
     fs::write(first.path(), bytes).unwrap();
-    provider.publish();
-    assert_eq!(load(&provider).facts().changed_digits, None);
+    assert_eq!(provider.publish().changed_digits, None);
+    load(&provider);
 }

@@ -42,7 +42,11 @@ fn a_full_disk_leaves_the_old_snapshot_and_is_overcome_by_space() {
         return;
     };
     let directory = small.0.path();
-    let build = || provider.build_with(directory, |_| ());
+    let build = || {
+        provider
+            .build_with(directory, |_| ())
+            .map(|built| built.snapshot)
+    };
     let first = build().unwrap();
     let used: u64 = fs::read_dir(directory)
         .unwrap()
