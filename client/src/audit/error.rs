@@ -54,6 +54,16 @@ pub enum AuditError {
     /// The PIR can't be set up with this database.
     #[error("the database can't be set up: {0}")]
     SetUp(#[source] std::sync::Arc<pir_core::Error>),
+    /// The log goes on after the manifest that is given out.
+    #[error(
+        "the provider gives out manifest {served} and its log ends after {size}: the newest snapshot can't be audited"
+    )]
+    NotNewest {
+        /// The manifest's sequence.
+        served: u64,
+        /// Entries of the log.
+        size: u64,
+    },
     /// Another server shows another log.
     #[error(
         "{server} shows a log of {there} manifests that is not the same as the one of {here} here: the provider keeps two histories"
@@ -92,7 +102,17 @@ impl AuditError {
                     | ClientError::PirHint(_)
                     | ClientError::HintContradiction { .. }
             ),
+            // One of several servers may lag.
+            Self::NotNewest { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether manifest and log may have come from before and after a publication.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(
+            self,
+            Self::NotNewest { .. } | Self::Client(ClientError::Log(LogRefusal::NotInLog { .. }))
+        )
     }
 }
