@@ -77,6 +77,14 @@ impl Audit {
     /// # Errors
     /// [`AuditError`].
     pub async fn chain(&self, tell: Listener<'_>) -> Result<ChainReport, AuditError> {
+        match self.read_chain(tell).await {
+            // The log may come from a server that doesn't have the manifest yet.
+            Err(error) if error.is_behind() => self.read_chain(tell).await,
+            report => report,
+        }
+    }
+
+    async fn read_chain(&self, tell: Listener<'_>) -> Result<ChainReport, AuditError> {
         let served = self.manifest().await?;
         let source = LogSource::new(&self.transport);
         let dp_key = &self.config.dp_key;

@@ -1,6 +1,7 @@
 //! What an audit found.
 
 use protocol::bucket::BucketError;
+use protocol::manifest::ManifestError;
 
 use crate::error::ClientError;
 use crate::log::LogRefusal;
@@ -90,6 +91,11 @@ impl AuditError {
     #[must_use]
     pub fn is_evidence(&self) -> bool {
         match self {
+            // Witnesses may be late, clocks wrong, and builds stand still.
+            Self::Client(ClientError::Log(LogRefusal::Witnesses { .. }))
+            | Self::Client(ClientError::Manifest(
+                ManifestError::NotYetValid { .. } | ManifestError::Expired { .. },
+            )) => false,
             Self::Client(error) => matches!(
                 error,
                 ClientError::Manifest(_)
@@ -114,5 +120,39 @@ impl AuditError {
             self,
             Self::NotNewest { .. } | Self::Client(ClientError::Log(LogRefusal::NotInLog { .. }))
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::time::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn who_is_only_late_is_not_accused() {
+        let at = UnixTime::now();
+        let early = ManifestError::NotYetValid { published_at: at };
+        let late = ManifestError::Expired { expires_at: at };
+        let back = ManifestError::Rollback { known: 2, found: 1 };
+        let unwitnessed = LogRefusal::Witnesses {
+            found: 0,
+            quorum: 1,
+        };
+        for late in [
+            AuditError::Client(ClientError::Manifest(early)),
+            AuditError::Client(ClientError::Manifest(late)),
+            unwitnessed.into(),
+            AuditError::NotNewest { served: 1, size: 2 },
+        ] {
+            assert!(!late.is_evidence(), "{late:?}");
+        }
+        for false_play in [
+            AuditError::Client(ClientError::Manifest(back)),
+            LogRefusal::Fork { size: 2 }.into(),
+            AuditError::Root,
+        ] {
+            assert!(false_play.is_evidence(), "{false_play:?}");
+        }
     }
 }
