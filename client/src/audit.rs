@@ -3,9 +3,10 @@
 //! A client checks what it is shown: that its manifest is in the log, and its
 //! bucket under the manifest's root. An audit checks what nobody else would see:
 //! that all manifests of the log follow one another, and that the hint and the
-//! root of the newest snapshot are what follows from its database. As the
-//! manifest that is audited is the one in the log, what is found holds for
-//! everyone who is shown that log.
+//! root of the newest snapshot are what follows from its database. The manifest
+//! that is audited is the last one of the log, so the auditor can't be given one
+//! of its own; what is found says nothing of earlier snapshots, which clients
+//! take until they expire.
 
 mod digest;
 mod error;
@@ -21,7 +22,7 @@ pub use snapshot::SnapshotReport;
 
 use crate::config::ClientConfig;
 use crate::error::ClientError;
-use crate::log::{Chain, LogRefusal, LogSource, require_consistency, require_growth};
+use crate::log::{self, Chain, LogRefusal, LogSource, require_consistency, require_growth};
 use crate::snapshot::VerifiedManifest;
 use crate::transport::{Exchange, Transport};
 
@@ -54,6 +55,7 @@ pub struct ChainReport {
     pub newest: ManifestPin,
     /// The manifest that the provider gives out, by its sequence.
     pub served: u64,
+    pin: ManifestPin,
     tree: Tree,
 }
 
@@ -75,6 +77,14 @@ impl Audit {
     /// # Errors
     /// [`AuditError`].
     pub async fn chain(&self, tell: Listener<'_>) -> Result<ChainReport, AuditError> {
+        match self.read_chain(tell).await {
+            // The log may come from a server that doesn't have the manifest yet.
+            Err(error) if error.is_behind() => self.read_chain(tell).await,
+            report => report,
+        }
+    }
+
+    async fn read_chain(&self, tell: Listener<'_>) -> Result<ChainReport, AuditError> {
         let served = self.manifest().await?;
         let source = LogSource::new(&self.transport);
         let dp_key = &self.config.dp_key;
@@ -87,6 +97,7 @@ impl Audit {
             return Err(LogRefusal::NotInLog { sequence, size }.into());
         }
 
+        let pins = self.remembered()?;
         let (mut tree, mut chain) = (Tree::default(), Chain::new(dp_key));
         let mut included = false;
         while tree.size() < head.size {
@@ -95,6 +106,7 @@ impl Audit {
                 tree.append(LogHash::of_leaf(&entry));
                 chain.follow(&entry)?;
                 included |= tree.size() == sequence && entry == served.as_bytes();
+                require_pinned(&pins, chain.last())?;
             }
             tell(AuditProgress {
                 step: "log",
@@ -114,30 +126,36 @@ impl Audit {
             head,
             newest,
             served: sequence,
+            pin: ManifestPin {
+                log: Some(head),
+                ..served.pin()
+            },
             tree,
         };
-        self.require_remembered(&report, &served)?;
-        Ok(report)
-    }
-
-    /// Holds the log to what an earlier run has accepted.
-    fn require_remembered(
-        &self,
-        report: &ChainReport,
-        served: &SignedManifest,
-    ) -> Result<(), AuditError> {
-        let cached = match &self.config.cache {
-            Some(cache) => cache.manifest_pin().map_err(ClientError::from)?,
-            None => None,
-        };
-        for pin in [self.config.last_manifest, cached].into_iter().flatten() {
-            pin.succession(served).map_err(ClientError::from)?;
+        for pin in &pins {
+            pin.succession(&served).map_err(ClientError::from)?;
             if let Some(known) = &pin.log {
-                require_growth(known, &report.head)?;
+                require_growth(known, &head)?;
                 report.require_beginning(known)?;
             }
         }
-        Ok(())
+        if let Some(cache) = &self.config.cache {
+            let accepted = cache.accept(served.unverified(), report.pin);
+            accepted.map_err(ClientError::from)?;
+        }
+        Ok(report)
+    }
+
+    /// What earlier runs have accepted.
+    fn remembered(&self) -> Result<Vec<ManifestPin>, ClientError> {
+        let cached = match &self.config.cache {
+            Some(cache) => cache.manifest_pin()?,
+            None => None,
+        };
+        Ok([self.config.last_manifest, cached]
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// Compares with what another server, or the same from elsewhere, shows:
@@ -172,14 +190,42 @@ impl Audit {
     /// database what the manifest says of it: digest, root, number of records and
     /// the hint under the CRS of the pinned key. Of block list and membership
     /// filter it checks digest, form and number of entries: what they say of
-    /// identifiers is not in the database.
+    /// identifiers is not in the database. The manifest must be the last one of a
+    /// log that goes on from what was remembered, and from `chain` if that is given.
     ///
     /// # Errors
     /// [`AuditError`].
-    pub async fn snapshot(&self, tell: Listener<'_>) -> Result<SnapshotReport, AuditError> {
-        let bytes = self.manifest_bytes().await?;
-        let manifest = VerifiedManifest::new(&bytes, &self.config.dp_key, UnixTime::now())?;
+    pub async fn snapshot(
+        &self,
+        chain: Option<&ChainReport>,
+        tell: Listener<'_>,
+    ) -> Result<SnapshotReport, AuditError> {
+        let manifest = match self.newest(chain).await {
+            // Something was published in between.
+            Err(error) if error.is_behind() => self.newest(chain).await?,
+            manifest => manifest?,
+        };
         snapshot::audit(&self.transport, manifest, tell).await
+    }
+
+    /// The last manifest of the log.
+    async fn newest(&self, chain: Option<&ChainReport>) -> Result<VerifiedManifest, AuditError> {
+        let (dp_key, bytes) = (&self.config.dp_key, self.manifest_bytes().await?);
+        let manifest = VerifiedManifest::new(&bytes, dp_key, UnixTime::now())?;
+        let mut pins = self.remembered()?;
+        pins.extend(chain.map(ChainReport::pin));
+        for pin in &pins {
+            pin.succession(manifest.signed())
+                .map_err(ClientError::from)?;
+        }
+        let source = LogSource::new(&self.transport);
+        let witnesses = &self.config.witnesses;
+        let head = log::verify(&source, dp_key, witnesses, manifest.signed(), pins).await?;
+        let (served, size) = (manifest.signed().unverified().sequence, head.size);
+        if served < size {
+            return Err(AuditError::NotNewest { served, size });
+        }
+        Ok(manifest)
     }
 
     async fn manifest_bytes(&self) -> Result<Vec<u8>, ClientError> {
@@ -199,7 +245,26 @@ impl Audit {
     }
 }
 
+/// Refuses a log with another manifest in the place of one that was accepted.
+fn require_pinned(pins: &[ManifestPin], found: Option<ManifestPin>) -> Result<(), LogRefusal> {
+    let Some(found) = found else { return Ok(()) };
+    let other = |pin: &ManifestPin| pin.sequence == found.sequence && pin.digest != found.digest;
+    match pins.iter().any(other) {
+        true => Err(LogRefusal::NotIncluded {
+            sequence: found.sequence,
+        }),
+        false => Ok(()),
+    }
+}
+
 impl ChainReport {
+    /// What to remember, for [`ClientConfig::last_manifest`]: the manifest that
+    /// the provider gives out, and where the log ended.
+    #[must_use]
+    pub fn pin(&self) -> ManifestPin {
+        self.pin
+    }
+
     /// Refuses an end of the log that this one doesn't begin with.
     fn require_beginning(&self, known: &TreeHead) -> Result<(), LogRefusal> {
         if self.tree.head(known.size) == Some(*known) {

@@ -48,8 +48,8 @@ fn give_snapshot(
 
 async fn audit(config: &ClientConfig) -> Result<(), AuditError> {
     let audit = Audit::new(config.clone())?;
-    audit.chain(&|_| ()).await?;
-    audit.snapshot(&|_| ()).await?;
+    let chain = audit.chain(&|_| ()).await?;
+    audit.snapshot(Some(&chain), &|_| ()).await?;
     Ok(())
 }
 
@@ -315,5 +315,88 @@ async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
         }))
     );
     assert!(rollback, "{error:?}");
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snapshot_that_is_audited_is_the_last_one_of_the_log() -> Result<()> {
+    let provider = Directory::build(30, 83)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let audit = Audit::new(rogue.config(&provider)?)?;
+    let first = provider.snapshot().signed_manifest().clone();
+    let chain = audit.chain(&|_| ()).await?;
+
+    // One for the auditor alone, in a snapshot that is in order: it is in no log,
+    // whether the log was read whole before or not.
+    let snapshot = provider.snapshot();
+    let secret = twin(&provider, first.unverified())?;
+    rogue.give(wire::MANIFEST_PATH, secret.as_bytes());
+    rogue.give(
+        wire::hint_path(&secret.unverified().snapshot),
+        snapshot.hint(),
+    );
+    for chain in [None, Some(&chain)] {
+        let error = audit.snapshot(chain, &|_| ()).await.expect_err("passed");
+        assert!(error.is_evidence(), "{error:?}");
+    }
+    // With a log of its own it is not the one that was read before.
+    rogue.give_log(&provider, &[secret.as_bytes()])?;
+    assert!(audit.snapshot(None, &|_| ()).await.is_ok());
+    let error = audit.snapshot(Some(&chain), &|_| ()).await;
+    assert!(error.expect_err("passed").is_evidence());
+    rogue.repent();
+
+    // An earlier one, which hasn't expired, while others are given the newest.
+    provider.publish()?;
+    rogue.give(wire::MANIFEST_PATH, first.as_bytes());
+    rogue.give(wire::hint_path(&snapshot.id()), snapshot.hint());
+    let error = audit.snapshot(None, &|_| ()).await.expect_err("passed");
+    let lags = matches!(error, AuditError::NotNewest { served: 1, size: 2 });
+    assert!(lags && !error.is_evidence(), "{error:?}");
+    rogue.repent();
+    assert_eq!(audit.snapshot(Some(&chain), &|_| ()).await?.sequence, 2);
+    drop(snapshot);
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_remembers_what_it_has_seen() -> Result<()> {
+    let provider = Directory::build(30, 84)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let config = rogue.config(&provider)?;
+    let first = provider.snapshot().signed_manifest().clone();
+    let cache = Arc::new(Cache::in_memory(&config.dp_key)?);
+    let audit = Audit::new(config.clone().with_cache(Arc::clone(&cache)))?;
+    let pin = audit.chain(&|_| ()).await?.pin();
+    assert_eq!(cache.manifest_pin()?, Some(pin));
+
+    // Another first manifest, which nothing but its digest tells apart, in a log
+    // that has gone on.
+    provider.publish()?;
+    let other = twin(&provider, first.unverified())?;
+    let second = resigned(&provider, provider.snapshot().manifest(), |manifest| {
+        manifest.previous = Some(other.digest());
+    })?;
+    let third = resigned(&provider, second.unverified(), |manifest| {
+        manifest.sequence = 3;
+        manifest.previous = Some(second.digest());
+    })?;
+    rogue.give(wire::MANIFEST_PATH, third.as_bytes());
+    let log = [other.as_bytes(), second.as_bytes(), third.as_bytes()];
+    rogue.give_log(&provider, &log)?;
+    let error = audit.chain(&|_| ()).await.expect_err("passed");
+    assert!(error.is_evidence(), "{error:?}");
+    // Also by who remembers no end of the log.
+    let mut config = config;
+    config.last_manifest = Some(first.pin());
+    let error = Audit::new(config)?
+        .chain(&|_| ())
+        .await
+        .expect_err("passed");
+    let other = matches!(
+        error,
+        AuditError::Client(ClientError::Log(LogRefusal::NotIncluded { sequence: 1 }))
+    );
+    assert!(other, "{error:?}");
     provider.stop().await
 }

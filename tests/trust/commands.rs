@@ -101,6 +101,10 @@ async fn an_audit_says_with_its_exit_code_whether_the_provider_passed() -> Resul
     let mut database = snapshot.database().to_vec();
     database[0] ^= 1;
     rogue.give(wire::database_path(&snapshot.id()), database);
+    // Another address is not passed over in silence.
+    let arguments = ["audit", "snapshot", "--also", "https://localhost:1"];
+    let (code, ..) = sotto(&arguments, &file).await?;
+    assert_eq!(code, 2);
     let (code, out, errors) = sotto(&["audit", "snapshot", "--json"], &file).await?;
     assert_eq!(code, 3, "{errors}");
     let printed: serde_json::Value = serde_json::from_str(&out)?;
@@ -256,5 +260,48 @@ async fn recipients_see_what_others_are_told() -> Result<()> {
     let (_, out, _) = monitor(csi.canonical()).await?;
     ensure!(out.lines().count() == 1, "{out}");
     assert!(out.contains("foreign-credential"), "{out}");
+
+    // What was accepted and isn't in the snapshot may wait, but not for ever.
+    let head = |entries| protocol::audit::Head {
+        entries,
+        hash: protocol::merkle::Hash::of(b"end"),
+    };
+    identity.add_receipt(key.key_id(), head(1 << 40))?;
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+    let receipts = fs::read_dir(scratch.join("identity/receipts"))?;
+    for file in receipts {
+        let path = file?.path();
+        let text = fs::read_to_string(&path)?;
+        let (receipt, at) = text.trim().rsplit_once(' ').context("a time")?;
+        let at: u64 = at.parse::<u64>()? - 49 * 3600;
+        fs::write(&path, format!("{receipt} {at}\n"))?;
+    }
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!(code, 1, "{errors}");
+    assert!(out.contains("\"finding\":\"missing\""), "{out}");
+
+    // Who can't look is told so, and the hook.
+    fs::remove_file(&told)?;
+    configuration(
+        &provider,
+        "https://localhost:1",
+        "identity = \"identity\"\n",
+    )?;
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!(code, 1, "{errors}");
+    assert!(out.contains("\"finding\":\"unchecked\""), "{out}");
+    assert_eq!(fs::read_to_string(&told)?, out);
+
+    // And of a log that speaks against the provider, with its own exit code.
+    let rogue = Rogue::before(&provider).await?;
+    let front = rogue.config(&provider)?.server;
+    configuration(&provider, &front, "identity = \"identity\"\n")?;
+    let secret = twin(&provider, provider.snapshot().manifest())?;
+    rogue.give(wire::MANIFEST_PATH, secret.as_bytes());
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!(code, 3, "{errors}");
+    assert!(out.contains("\"finding\":\"log\""), "{out}");
+    assert_eq!(fs::read_to_string(&told)?, out);
     provider.stop().await
 }

@@ -1,6 +1,7 @@
 //! What an audit found.
 
 use protocol::bucket::BucketError;
+use protocol::manifest::ManifestError;
 
 use crate::error::ClientError;
 use crate::log::LogRefusal;
@@ -54,6 +55,16 @@ pub enum AuditError {
     /// The PIR can't be set up with this database.
     #[error("the database can't be set up: {0}")]
     SetUp(#[source] std::sync::Arc<pir_core::Error>),
+    /// The log goes on after the manifest that is given out.
+    #[error(
+        "the provider gives out manifest {served} and its log ends after {size}: the newest snapshot can't be audited"
+    )]
+    NotNewest {
+        /// The manifest's sequence.
+        served: u64,
+        /// Entries of the log.
+        size: u64,
+    },
     /// Another server shows another log.
     #[error(
         "{server} shows a log of {there} manifests that is not the same as the one of {here} here: the provider keeps two histories"
@@ -80,6 +91,11 @@ impl AuditError {
     #[must_use]
     pub fn is_evidence(&self) -> bool {
         match self {
+            // Witnesses may be late, clocks wrong, and builds stand still.
+            Self::Client(ClientError::Log(LogRefusal::Witnesses { .. }))
+            | Self::Client(ClientError::Manifest(
+                ManifestError::NotYetValid { .. } | ManifestError::Expired { .. },
+            )) => false,
             Self::Client(error) => matches!(
                 error,
                 ClientError::Manifest(_)
@@ -96,7 +112,51 @@ impl AuditError {
                     | ClientError::Filter(_)
                     | ClientError::FilterContradiction
             ),
+            // One of several servers may lag.
+            Self::NotNewest { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Whether manifest and log may have come from before and after a publication.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(
+            self,
+            Self::NotNewest { .. } | Self::Client(ClientError::Log(LogRefusal::NotInLog { .. }))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::time::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn who_is_only_late_is_not_accused() {
+        let at = UnixTime::now();
+        let early = ManifestError::NotYetValid { published_at: at };
+        let late = ManifestError::Expired { expires_at: at };
+        let back = ManifestError::Rollback { known: 2, found: 1 };
+        let unwitnessed = LogRefusal::Witnesses {
+            found: 0,
+            quorum: 1,
+        };
+        for late in [
+            AuditError::Client(ClientError::Manifest(early)),
+            AuditError::Client(ClientError::Manifest(late)),
+            unwitnessed.into(),
+            AuditError::NotNewest { served: 1, size: 2 },
+        ] {
+            assert!(!late.is_evidence(), "{late:?}");
+        }
+        for false_play in [
+            AuditError::Client(ClientError::Manifest(back)),
+            LogRefusal::Fork { size: 2 }.into(),
+            AuditError::Root,
+        ] {
+            assert!(false_play.is_evidence(), "{false_play:?}");
         }
     }
 }

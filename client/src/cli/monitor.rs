@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use client::audit::Audit;
+use client::audit::{Audit, AuditError};
 use client::identity::Identity;
 use client::monitor::{Finding, Publication, compare};
 use client::{Client, ClientError};
@@ -23,6 +23,12 @@ use super::{Connection, Failure, Outcome};
 /// Longest time that a hook may take.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Longest time for a look: a provider that is slow enough would not be found out.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Seconds after which what was accepted must be in the snapshot: two daily builds.
+const PENDING_SECS: u64 = 48 * 3600;
+
 /// Arguments of `monitor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct MonitorArgs {
@@ -38,8 +44,8 @@ pub(super) struct MonitorArgs {
     #[arg(long, conflicts_with = "every")]
     once: bool,
 
-    /// Executable to run when something is found. It gets one JSON object a line
-    /// on standard input, and neither arguments nor environment but PATH.
+    /// Executable to run when something is found, or could not be looked at. It
+    /// gets one JSON object a line on standard input, and neither arguments nor environment but PATH.
     #[arg(long, value_name = "FILE")]
     hook: Option<PathBuf>,
 
@@ -63,42 +69,96 @@ pub(super) struct MonitorArgs {
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     at: String,
-    identifier: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifier: Option<&'a str>,
     #[serde(flatten)]
-    finding: &'a Finding,
+    finding: Told<'a>,
     message: String,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    /// Of an identifier.
+    Finding(&'a Finding),
+    /// Of the provider.
+    Provider(ProviderFinding),
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+enum ProviderFinding {
+    /// The log speaks against it.
+    Log,
+    /// Something could not be looked at.
+    Unchecked,
+}
+
+/// What is told in one look, for the hook.
+#[derive(Default)]
+struct Report {
+    lines: String,
+    /// What kept from looking at something.
+    failure: Option<Failure>,
 }
 
 /// Looks, and looks again.
 ///
 /// # Errors
-/// [`Failure`]; with several looks only if the first can't be made.
+/// [`Failure`]; with several looks only for settings that can't be used.
 pub(super) async fn run(args: &MonitorArgs) -> Result<Outcome, Failure> {
     let mut settings = args.connection.settings()?;
     args.cache.apply(&mut settings)?;
+    // A setting that can't be used is none to look again with.
+    Audit::new(settings.client.clone())?;
     let directory = args
         .connection
         .local()?
         .identity(args.identity.as_deref())?;
     let identity = Identity::open(directory)?;
     let csis = args.csis(&identity, &settings)?;
-    let mut first = true;
     loop {
-        let looked = look(args, &settings, &identity, &csis).await;
-        if args.once {
-            return looked;
+        let mut report = Report::default();
+        let look = look(args, &mut settings, &identity, &csis, &mut report);
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, look).await;
+        if let Err(failure) = looked.unwrap_or_else(|_| Err(too_long())) {
+            args.tell_failure(failure, None, &mut report)?;
         }
-        match looked {
-            Err(failure @ Failure::Usage(_)) if first => return Err(failure),
-            // It is told, and the next look may find it in order.
-            Err(Failure::Usage(error) | Failure::Run(error) | Failure::Evidence(error)) => {
+        let hooked = args.run_hook(&report.lines).await;
+        let ended = match (report.failure, hooked) {
+            (Some(failure), Ok(())) => Err(failure),
+            (Some(failure), Err(error)) => {
                 eprintln!("sotto: {error:#}");
+                Err(failure)
             }
-            Ok(_) => {}
+            (None, Err(error)) => Err(Failure::Run(error)),
+            (None, Ok(())) if report.lines.is_empty() => Ok(Outcome::Complete),
+            (None, Ok(())) => Ok(Outcome::Incomplete),
+        };
+        if args.once {
+            return ended;
         }
-        first = false;
+        // It is told, and the next look may find it in order.
+        if let Err(Failure::Usage(error) | Failure::Run(error) | Failure::Evidence(error)) = ended {
+            eprintln!("sotto: {error:#}");
+        }
         tokio::time::sleep(Duration::from_secs(args.every * 60)).await;
     }
+}
+
+fn refused(error: AuditError) -> Failure {
+    match error.is_evidence() {
+        true => Failure::Evidence(error.into()),
+        false => Failure::Run(error.into()),
+    }
+}
+
+fn too_long() -> Failure {
+    Failure::Run(anyhow!(
+        "a look took longer than {} minutes",
+        LOOK_TIMEOUT.as_secs() / 60
+    ))
 }
 
 impl MonitorArgs {
@@ -121,99 +181,124 @@ impl MonitorArgs {
     }
 }
 
-/// One look at the log and at all identifiers.
+/// One look at the log and at all identifiers. What is accepted is remembered for
+/// the next one, also without a cache.
 async fn look(
     args: &MonitorArgs,
-    settings: &Settings,
+    settings: &mut Settings,
     identity: &Identity,
     csis: &[Csi],
-) -> Result<Outcome, Failure> {
-    let audit = Audit::new(settings.client.clone())?;
-    match audit.chain(&|_| ()).await {
-        Ok(_) => {}
-        Err(error) if error.is_evidence() => {
-            let message = error.to_string();
-            args.tell_log(&message).await?;
-            return Err(Failure::Evidence(error.into()));
-        }
-        Err(error) => return Err(Failure::Run(error.into())),
-    }
-    let client = Client::connect(settings.client.clone()).await?;
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let chain = Audit::new(settings.client.clone())?.chain(&|_| ()).await;
+    let chain = chain.map_err(refused)?;
+    settings.client.last_manifest = Some(chain.pin());
+    let client = Client::connect(settings.client.clone()).await;
+    let client = client.map_err(|error| refused(error.into()))?;
     let found: Vec<Result<_, ClientError>> = client.find_many(csis).await;
     let (snapshot, now) = (client.snapshot(), UnixTime::now());
+    settings.client.last_manifest = Some(snapshot.pin());
     let provider = settings.client.dp_key.key_id();
-    let accepted = identity.receipt(provider)?;
+    let accepted = identity.receipt_at(provider)?;
     let publication = match accepted {
-        Some(head) if head.entries > snapshot.manifest().audit.entries => Publication::Pending,
+        // Whoever withholds something for ever must not be believed for ever.
+        Some((head, at))
+            if head.entries > snapshot.manifest().audit.entries
+                && now < at.saturating_add(PENDING_SECS) =>
+        {
+            Publication::Pending
+        }
         _ => Publication::Complete,
     };
-    let mut outcome = Outcome::Complete;
     for (csi, found) in csis.iter().zip(found) {
-        let published = identity.published(provider, csi)?;
-        let published = published.and_then(|held| held.bundle);
-        let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
-        let mappings: Vec<Mapping> = mappings
-            .map(|mapping| mapping.unverified().clone())
-            .collect();
-        let found = found?;
-        let mut findings = compare(&mappings, &found.public, publication, now);
-        if let Some(holder) = &found.holder
-            && !identity.has(holder)?
-        {
-            findings.push(Finding::ForeignCredential);
+        let looked = found.map_err(Failure::from).and_then(|found| {
+            let published = identity.published(provider, csi)?;
+            let published = published.and_then(|held| held.bundle);
+            let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
+            let mappings: Vec<Mapping> = mappings
+                .map(|mapping| mapping.unverified().clone())
+                .collect();
+            let mut findings = compare(&mappings, &found.public, publication, now);
+            if let Some(holder) = &found.holder
+                && !identity.has(holder)?
+            {
+                findings.push(Finding::ForeignCredential);
+            }
+            Ok(findings)
+        });
+        match looked {
+            Ok(findings) => args.tell(csi, &findings, now, report)?,
+            // The others are looked at all the same.
+            Err(failure) => args.tell_failure(failure, Some(csi), report)?,
         }
-        if !findings.is_empty() {
-            outcome = Outcome::Incomplete;
-        }
-        args.tell(csi, &findings, now).await?;
     }
-    Ok(outcome)
+    Ok(())
 }
 
 impl MonitorArgs {
-    /// Prints what was found of an identifier, and runs the hook.
-    async fn tell(&self, csi: &Csi, findings: &[Finding], now: UnixTime) -> Result<(), Failure> {
+    /// Prints what was found of an identifier, and notes it for the hook.
+    fn tell(
+        &self,
+        csi: &Csi,
+        findings: &[Finding],
+        now: UnixTime,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
         let identifier = csi.canonical();
         if findings.is_empty() && !self.json {
             println!("{now}  {identifier}  as published");
         }
-        let mut lines = String::new();
         for finding in findings {
             let line = Line {
                 at: now.to_string(),
-                identifier,
-                finding,
+                identifier: Some(identifier),
+                finding: Told::Finding(finding),
                 message: finding.to_string(),
             };
-            let json = serde_json::to_string(&line).context("JSON");
-            let json = json.map_err(Failure::Run)?;
-            if self.json {
-                println!("{json}");
-            } else {
+            if !self.json {
                 println!("{now}  {identifier}  WARNING: {finding}");
             }
-            lines += &json;
-            lines.push('\n');
+            self.note(&line, report)?;
         }
-        self.run_hook(lines).await
+        Ok(())
     }
 
-    /// The same of the log.
-    async fn tell_log(&self, message: &str) -> Result<(), Failure> {
-        let line = serde_json::json!({
-            "at": UnixTime::now().to_string(),
-            "finding": "log",
-            "message": message,
-        });
+    /// Notes what kept from looking at an identifier, or at all of them.
+    fn tell_failure(
+        &self,
+        failure: Failure,
+        csi: Option<&Csi>,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let (finding, error) = match &failure {
+            Failure::Evidence(error) => (ProviderFinding::Log, error),
+            Failure::Usage(error) | Failure::Run(error) => (ProviderFinding::Unchecked, error),
+        };
+        let line = Line {
+            at: UnixTime::now().to_string(),
+            identifier: csi.map(Csi::canonical),
+            finding: Told::Provider(finding),
+            message: format!("{error:#}"),
+        };
+        self.note(&line, report)?;
+        report.failure.get_or_insert(failure);
+        Ok(())
+    }
+
+    fn note(&self, line: &Line<'_>, report: &mut Report) -> Result<(), Failure> {
+        let json = serde_json::to_string(line).context("JSON");
+        let json = json.map_err(Failure::Run)?;
         if self.json {
-            println!("{line}");
+            println!("{json}");
         }
-        self.run_hook(format!("{line}\n")).await
+        report.lines += &json;
+        report.lines.push('\n');
+        Ok(())
     }
 
-    async fn run_hook(&self, lines: String) -> Result<(), Failure> {
+    async fn run_hook(&self, lines: &str) -> anyhow::Result<()> {
         match &self.hook {
-            Some(path) if !lines.is_empty() => run_hook(path, &lines).await.map_err(Failure::Run),
+            Some(path) if !lines.is_empty() => run_hook(path, lines).await,
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use protocol::audit::Head;
 use protocol::cose::KeyId;
 use protocol::csi::Csi;
 use protocol::merkle::Hash;
+use protocol::time::UnixTime;
 use protocol::wire::Holdings;
 
 use super::{Identity, IdentityError, make_directory};
@@ -53,11 +54,20 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::File`], [`IdentityError::Ledger`].
     pub fn receipt(&self, provider: KeyId) -> Result<Option<Head>, IdentityError> {
+        Ok(self.receipt_at(provider)?.map(|(head, _)| head))
+    }
+
+    /// The same, and when it was given by this device's clock; 0 if an earlier
+    /// version has not noted that.
+    ///
+    /// # Errors
+    /// As [`receipt`](Self::receipt).
+    pub fn receipt_at(&self, provider: KeyId) -> Result<Option<(Head, UnixTime)>, IdentityError> {
         let path = self.receipt_path(provider);
         let Some(bytes) = read_if_there(&path)? else {
             return Ok(None);
         };
-        let head = std::str::from_utf8(&bytes).ok().and_then(parse_head);
+        let head = std::str::from_utf8(&bytes).ok().and_then(parse_receipt);
         head.map(Some).ok_or(IdentityError::Ledger { path })
     }
 
@@ -72,7 +82,8 @@ impl Identity {
             return Ok(());
         }
         make_directory(&self.directory.join(RECEIPTS))?;
-        let text = format!("{} {}\n", head.entries, head.hash);
+        let now = UnixTime::now().as_secs();
+        let text = format!("{} {} {now}\n", head.entries, head.hash);
         let path = self.receipt_path(provider);
         Ok(durable::replace(&path, PRIVATE, text.as_bytes())?)
     }
@@ -97,12 +108,14 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-fn parse_head(text: &str) -> Option<Head> {
-    let (entries, hash) = text.trim_end().split_once(' ')?;
+fn parse_receipt(text: &str) -> Option<(Head, UnixTime)> {
+    let (entries, rest) = text.trim_end().split_once(' ')?;
+    let (hash, at) = rest.split_once(' ').unwrap_or((rest, "0"));
     let mut bytes = [0; 32];
     hex::decode_to_slice(hash, &mut bytes).ok()?;
-    Some(Head {
+    let head = Head {
         entries: entries.parse().ok()?,
         hash: Hash::from_bytes(bytes),
-    })
+    };
+    Some((head, UnixTime::from_secs(at.parse().ok()?)))
 }

@@ -4,6 +4,7 @@ use protocol::audit::Head;
 use protocol::cose::KeyId;
 use protocol::merkle::Hash;
 use protocol::precedence::Version;
+use protocol::time::UnixTime;
 use protocol::wire::Holdings;
 
 use super::*;
@@ -282,6 +283,16 @@ fn what_providers_accepted_is_remembered_apart() {
     }
     assert_eq!(identity.receipt(PROVIDER).unwrap(), Some(head(5)));
     assert_eq!(identity.receipt(elsewhere).unwrap(), None);
+    let (_, at) = identity.receipt_at(PROVIDER).unwrap().unwrap();
+    let now = UnixTime::now();
+    assert!(at <= now && now < at.saturating_add(3600), "{at}");
+    // As earlier versions wrote it.
+    let receipts = place.directory().join("receipts");
+    let file = fs::read_dir(receipts).unwrap().next().unwrap().unwrap();
+    let text = format!("5 {}\n", head(5).hash);
+    fs::write(file.path(), text).unwrap();
+    let earlier = (head(5), UnixTime::from_secs(0));
+    assert_eq!(identity.receipt_at(PROVIDER).unwrap(), Some(earlier));
     for directory in ["published", "receipts"] {
         for entry in fs::read_dir(place.directory().join(directory)).unwrap() {
             fs::write(entry.unwrap().path(), b"5 damaged").unwrap();

@@ -22,7 +22,7 @@ pub enum WitnessError {
     /// One key is there twice: it would count twice.
     #[error("a witness is listed twice")]
     Twice,
-    /// More must have signed than there are.
+    /// More must have signed than there are, or none of those that there are.
     #[error("a quorum of {quorum} of {known} witnesses")]
     Quorum {
         /// How many must.
@@ -50,7 +50,8 @@ impl Witnesses {
             parsed.push(key);
         }
         let known = parsed.len();
-        if quorum > known {
+        // None of some would read as if they were heeded.
+        if quorum > known || (quorum == 0 && known > 0) {
             return Err(WitnessError::Quorum { quorum, known });
         }
         Ok(Self {
@@ -93,6 +94,13 @@ mod tests {
         let mut checkpoint =
             SignedCheckpoint::sign(head, &SigningKey::from_seed(&[1; 32])).unwrap();
         let required = |quorum| Witnesses::new(&known, quorum).unwrap();
+        let none = Witnesses::new(&known, 0);
+        let refused = WitnessError::Quorum {
+            quorum: 0,
+            known: 2,
+        };
+        assert_eq!(none, Err(refused));
+        assert_eq!(Witnesses::new::<&str>(&[], 0), Ok(Witnesses::default()));
         assert_eq!(Witnesses::default().require(&checkpoint), Ok(()));
         for signed in 0..2 {
             let refused = required(signed + 1).require(&checkpoint);

@@ -111,6 +111,64 @@ fn the_note_of_the_go_checksum_database_verifies() {
     }
 }
 
+/// A checkpoint that the log arche2025h1.staging.ct.transparency.dev has published,
+/// with the cosignatures that it had, and the keys that the log and the witnesses
+/// publish (<https://transparency.dev/witnesses>). Both are also test data of
+/// <https://github.com/florolf/tlog-scales>.
+#[test]
+fn a_checkpoint_that_the_worlds_witnesses_have_cosigned_verifies() {
+    let text = "arche2025h1.staging.ct.transparency.dev\n1432088532\n\
+                U7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=\n";
+    let signed = format!(
+        "{text}\n\
+         — arche2025h1.staging.ct.transparency.dev zTM8sQAAAZ5W0WdjBAMARjBEAiBjW5IQf9pvsYLfQFX6h\
+         oGREPMHbdQ3urbllzalApkptQIgIpwtEroeW2BXaHAI4kJXFbon5Ch9MNL5zRNZ55lvGt0=\n\
+         — arche2025h1.staging.ct.transparency.dev ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhU\
+         kzbC3NygNI75MdhL1bfTW9g8Ei59RA23oHP7Ry1k3ZFWwQ=\n\
+         — transparency.dev/DEV:witness-little-garden 2AQqhwAAAABqEiEgzgFIqqhbUoDwjMWE6UP8nd8/KY\
+         TzwZ2rhIgcqoXHAwVkjZr4AscylP3v7sEodkRAErumC2q44vdgJY096st5BQ==\n\
+         — witness1.smartit.nu/witness1 pIyCDwAAAABqEiEghIp82KWebrw7/oHQwlTAm3g2RKS4+eebl8eO0WH+\
+         /iEcxZ75W3u5hNI7TOQtmJbqmNWVuE0tgh0XwzdZsDsUAQ==\n\
+         — remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiXCg9DEZI+aVCIo\
+         bWX9sXTynk5XeU/zZ0WBxtqB0DrAWfBw==\n\
+         — witness.stagemole.eu Z/euoAAAAABqEiEgw0i+7g2ENfDAWHmtRzCfKTHSDwYDJA2NmKeGi9Y8FtEyOUvV\
+         r+AJmIY/2TUFucgKi7lI7cUiOvKFYe/TmN9DAg==\n"
+    );
+    let keys = [
+        "arche2025h1.staging.ct.transparency.dev+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f",
+        "transparency.dev/DEV:witness-little-garden+d8042a87+BCtusOxINQNUTN5Oj8HObRkh2yHf/MwYaGX4CPdiVEPM",
+        "witness1.smartit.nu/witness1+a48c820f+BPSFWg9G6KPiO7QPryYO5Xq4oYJJ+kAvLKLSimDhoxMO",
+        "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
+        "witness.stagemole.eu+67f7aea0+BEqSG3yu9YrmcM3BHvQYTxwFj3uSWakQepafafpUqklv",
+    ];
+    let note = Note::decode(signed.as_bytes()).unwrap();
+    assert_eq!(note.encode(), signed.as_bytes());
+    assert_eq!(
+        Checkpoint::parse(note.text()).unwrap().head.size,
+        1_432_088_532
+    );
+    let altered = signed.replacen("1432088532", "1432088533", 1);
+    let altered = Note::decode(altered.as_bytes()).unwrap();
+    // A second later.
+    let later = signed.replace("AAAABqEiEg", "AAAABqEiEh");
+    let later = Note::decode(later.as_bytes()).unwrap();
+    for (at, key) in keys.into_iter().enumerate() {
+        let key: NoteKey = key.parse().unwrap();
+        assert_eq!(note.is_signed_by(&key), Ok(true), "{key}");
+        assert_eq!(
+            altered.is_signed_by(&key),
+            Err(LogError::Signature),
+            "{key}"
+        );
+        // The time is signed too, by witnesses.
+        let expected = match at {
+            0 => Ok(true),
+            _ => Err(LogError::Signature),
+        };
+        assert_eq!(later.is_signed_by(&key), expected, "{key}");
+    }
+}
+
 #[test]
 fn malformed_notes_are_refused() {
     let line = "— a AAAAAAA=\n";
@@ -231,6 +289,10 @@ fn only_known_witnesses_count() {
     checkpoint.attach(line, &known).unwrap();
     let opened = SignedCheckpoint::open(&checkpoint.encode(), &key.verifying_key()).unwrap();
     assert_eq!(opened.witnessed_by(&known), Ok(2));
+    // A witness that has signed twice, at two times, is one.
+    let line = checkpoint.note().cosign(&one.0, &one.1, 1_795_392_060);
+    checkpoint.attach(line.unwrap(), &known).unwrap();
+    assert_eq!(checkpoint.witnessed_by(&known[..1]), Ok(1));
     // A key that signs text doesn't verify cosignatures, nor the other way.
     let text = NoteKey::new(&one.0, SignatureKind::Text, one.1.verifying_key()).unwrap();
     assert_eq!(opened.witnessed_by(&[text]), Ok(0));

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use protocol::cose::SigningKey;
-use protocol::log::{LogHash, SignedCheckpoint, TILE_WIDTH, bundle};
+use protocol::log::{LogHash, SignedCheckpoint, TILE_WIDTH, Tree, bundle};
 use protocol::manifest::SignedManifest;
 
-use super::{LogStorageError, Objects, PublishedLog, bundle_name, bundle_of, checkpoint_name};
+use super::published::{ReadBundle, require_checkpoint};
+use super::{LogStorageError, Objects, PublishedLog, bundle_name, checkpoint_name};
 
 /// How many of the last ends of the log are kept, for servers that still serve
 /// them.
@@ -80,9 +81,10 @@ fn forget(log: &PublishedLog, objects: &dyn Objects, sequence: u64) -> Result<()
     objects.forget(&bundle_name(old, &digest))
 }
 
-/// Copies what is missing of the log that ends with this manifest, for a server
-/// that serves what another one publishes; the checkpoint each time, for the sake
-/// of its cosignatures.
+/// Copies what is missing of the log that ends with this manifest, whose signature
+/// was verified, for a server that serves what another one publishes; the
+/// checkpoint each time, for the sake of its cosignatures. Nothing takes its place
+/// before it was found to be what its name says.
 ///
 /// # Errors
 /// [`LogStorageError`].
@@ -91,28 +93,34 @@ pub fn mirror(
     to: &dyn Objects,
     manifest: &SignedManifest,
 ) -> Result<(), LogStorageError> {
-    let copy = |name: String| -> Result<Vec<u8>, LogStorageError> {
-        let Some(bytes) = from.get(&name)? else {
-            return Err(LogStorageError::Missing { name });
+    let fetch = |name: &str| -> Result<Vec<u8>, LogStorageError> {
+        let missing = || LogStorageError::Missing {
+            name: name.to_owned(),
         };
-        to.put(&name, &bytes)?;
-        Ok(bytes)
+        from.get(name)?.ok_or_else(missing)
     };
-    let (mut sequence, mut digest) = (manifest.unverified().sequence, manifest.digest());
-    copy(checkpoint_name(&digest))?;
-    loop {
+    let mut tree = Vec::new();
+    let mut last = Some((manifest.unverified().sequence, manifest.digest()));
+    while let Some((sequence, digest)) = last {
         let name = bundle_name(sequence, &digest);
-        let bytes = match to.get(&name)? {
-            Some(bytes) => bytes,
-            None => copy(name.clone())?,
+        let here = to.get(&name)?;
+        let here = here.and_then(|bytes| ReadBundle::parse(&bytes, sequence, digest).ok());
+        let read = match here {
+            Some(read) => read,
+            None => {
+                let bytes = fetch(&name)?;
+                let read = ReadBundle::parse(&bytes, sequence, digest)?;
+                to.put(&name, &bytes)?;
+                read
+            }
         };
-        let first = bundle_of(sequence - 1) * TILE_WIDTH as u64 + 1;
-        let entries = bundle::decode(&bytes, (sequence - first + 1) as u16)?;
-        let damaged = || LogStorageError::Damaged { name: name.clone() };
-        let entry = entries.first().ok_or_else(damaged)?;
-        match SignedManifest::from_bytes(entry)?.unverified().previous {
-            Some(previous) if first > 1 => (sequence, digest) = (first - 1, previous),
-            _ => return Ok(()),
-        }
+        last = read.before;
+        tree.push(read);
     }
+    let leaves = tree.into_iter().rev().flat_map(|read| read.entries);
+    let tree: Tree = leaves.map(|(leaf, _)| leaf).collect();
+    let name = checkpoint_name(&manifest.digest());
+    let bytes = fetch(&name)?;
+    require_checkpoint(&bytes, &name, manifest, &tree)?;
+    to.put(&name, &bytes)
 }

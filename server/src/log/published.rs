@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use protocol::log::{LogHash, Part, TILE_WIDTH, TileId, Tree, TreeHead, bundle};
+use protocol::log::{LogHash, Part, SignedCheckpoint, TILE_WIDTH, TileId, Tree, TreeHead, bundle};
 use protocol::manifest::SignedManifest;
 use protocol::merkle::Hash;
 
@@ -29,7 +29,8 @@ impl PublishedLog {
     }
 
     /// Reads the log that ends with this manifest, whose signature was verified,
-    /// and checks that each of its entries is named by the next.
+    /// and checks that each of its entries is named by the next, and that the
+    /// checkpoint is of all of them.
     ///
     /// # Errors
     /// [`LogStorageError`], also if a part is missing.
@@ -48,7 +49,8 @@ impl PublishedLog {
         for (leaf, digest) in bundles.into_iter().rev().flat_map(|read| read.entries) {
             log.append(leaf, digest);
         }
-        log.checkpoint()?;
+        let name = checkpoint_name(&manifest.digest());
+        require_checkpoint(&log.checkpoint()?, &name, manifest, &log.tree)?;
         Ok(log)
     }
 
@@ -119,10 +121,28 @@ impl PublishedLog {
     }
 }
 
+/// Refuses a checkpoint that the provider has not signed, or of another end of the
+/// log than that of these hashes, which is this manifest.
+pub(super) fn require_checkpoint(
+    bytes: &[u8],
+    name: &str,
+    manifest: &SignedManifest,
+    tree: &Tree,
+) -> Result<(), LogStorageError> {
+    let signed = SignedCheckpoint::open(bytes, &manifest.unverified().dp_key);
+    let head = signed.ok().map(|signed| signed.head());
+    if head.is_some() && head == tree.head(tree.size()) {
+        return Ok(());
+    }
+    Err(LogStorageError::Damaged {
+        name: name.to_owned(),
+    })
+}
+
 /// A bundle's leaf hashes and digests, and the last manifest before it.
-struct ReadBundle {
-    entries: Vec<(LogHash, Hash)>,
-    before: Option<(u64, Hash)>,
+pub(super) struct ReadBundle {
+    pub(super) entries: Vec<(LogHash, Hash)>,
+    pub(super) before: Option<(u64, Hash)>,
 }
 
 impl ReadBundle {
@@ -132,10 +152,21 @@ impl ReadBundle {
         let Some(bytes) = objects.get(&name)? else {
             return Err(LogStorageError::Missing { name });
         };
-        let damaged = || LogStorageError::Damaged { name: name.clone() };
+        Self::parse(&bytes, sequence, digest)
+    }
+
+    /// The same, from its bytes.
+    pub(super) fn parse(
+        bytes: &[u8],
+        sequence: u64,
+        digest: Hash,
+    ) -> Result<Self, LogStorageError> {
+        let damaged = || LogStorageError::Damaged {
+            name: bundle_name(sequence, &digest),
+        };
         let first = bundle_of(sequence - 1) * TILE_WIDTH as u64 + 1;
         let width = (sequence - first + 1) as u16;
-        let entries = bundle::decode(&bytes, width).map_err(|_| damaged())?;
+        let entries = bundle::decode(bytes, width).map_err(|_| damaged())?;
         let mut named = Some(digest);
         let mut read = Vec::with_capacity(entries.len());
         for (entry, sequence) in entries.iter().rev().zip((first..=sequence).rev()) {

@@ -187,9 +187,19 @@ fn what_is_missing_or_damaged_is_named() {
     let missing = PublishedLog::open(Arc::clone(&objects), &chain[1]).unwrap_err();
     assert!(matches!(missing, LogStorageError::Missing { .. }));
     objects.put(&name, &good).unwrap();
-    objects
-        .forget(&checkpoint_name(&chain[1].digest()))
-        .unwrap();
+    // A checkpoint that clients would take for a trick.
+    let name = checkpoint_name(&chain[1].digest());
+    let good = objects.get(&name).unwrap().unwrap();
+    let other = SignedCheckpoint::open(&good, &key().verifying_key()).unwrap();
+    let mut other = other.head();
+    other.size += 1;
+    let other = SignedCheckpoint::sign(other, &key()).unwrap().encode();
+    for bad in [&good[..good.len() - 1], b"", &other] {
+        objects.put(&name, bad).unwrap();
+        let error = PublishedLog::open(Arc::clone(&objects), &chain[1]).unwrap_err();
+        assert!(error.to_string().contains(&name), "{error}");
+    }
+    objects.forget(&name).unwrap();
     let missing = PublishedLog::open(objects, &chain[1]).unwrap_err();
     assert!(matches!(missing, LogStorageError::Missing { .. }));
 }
@@ -217,4 +227,30 @@ fn a_mirror_has_what_is_published() {
     mirror(&*from, &*to, &chain[257]).unwrap();
     let log = PublishedLog::open(to, &chain[257]).unwrap();
     assert_eq!(log.head().size, 258);
+}
+
+#[test]
+fn a_mirror_takes_nothing_that_is_damaged() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to, chain) = (objects(&from), objects(&to), chain(2));
+    publish(&from, &chain);
+    let bundle = bundle_name(2, &chain[1].digest());
+    let checkpoint = checkpoint_name(&chain[1].digest());
+    for name in [&bundle, &checkpoint] {
+        let good = from.get(name).unwrap().unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        from.put(name, &bad).unwrap();
+        let error = mirror(&*from, &*to, &chain[1]).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(to.get(name).unwrap(), None, "{name}");
+        from.put(name, &good).unwrap();
+        // What is damaged here already is fetched anew.
+        to.put(name, &bad).unwrap();
+        mirror(&*from, &*to, &chain[1]).unwrap();
+        let log = PublishedLog::open(Arc::clone(&to), &chain[1]).unwrap();
+        assert_eq!(log.head().size, 2);
+        to.forget(&bundle).unwrap();
+        to.forget(&checkpoint).unwrap();
+    }
 }

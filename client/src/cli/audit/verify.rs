@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use client::audit::{Audit, AuditError, AuditProgress, ChainReport, SnapshotReport};
 use client::{ClientConfig, TlsRoots};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -90,6 +90,11 @@ struct PrintedSnapshot {
 /// [`Failure::Evidence`] if the provider does not pass, others if it can't be
 /// audited.
 pub(super) async fn run(args: &VerifyArgs, scope: Scope) -> Result<Outcome, Failure> {
+    if scope == Scope::Snapshot && !args.also.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "--also compares logs, which `audit snapshot` does not read: leave one of them out"
+        )));
+    }
     let mut settings = args.connection.settings()?;
     args.cache.apply(&mut settings)?;
     let others = args.others(&settings.client)?;
@@ -114,11 +119,12 @@ async fn perform(
 ) -> Result<(), AuditError> {
     let bar = Bar::new();
     let tell = |progress| bar.show(progress);
+    let mut chain = None;
     if scope != Scope::Snapshot {
-        let chain = audit.chain(&tell).await?;
-        printed.log = Some(PrintedLog::of(&chain));
+        let chain = chain.insert(audit.chain(&tell).await?);
+        printed.log = Some(PrintedLog::of(chain));
         for other in others {
-            let head = audit.compare(&chain, other).await?;
+            let head = audit.compare(chain, other).await?;
             printed.also.push(PrintedVantage {
                 server: other.server.clone(),
                 size: head.size,
@@ -126,7 +132,7 @@ async fn perform(
         }
     }
     if scope != Scope::Chain {
-        let snapshot = audit.snapshot(&tell).await?;
+        let snapshot = audit.snapshot(chain.as_ref(), &tell).await?;
         printed.snapshot = Some(PrintedSnapshot::of(&snapshot));
     }
     Ok(())
