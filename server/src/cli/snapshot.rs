@@ -5,6 +5,7 @@ use protocol::manifest::{BuildId, SignedManifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use super::Outcome;
+use super::build::have_cosigned;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::memory::Memory;
@@ -65,6 +66,7 @@ fn build(data: &DataDir, clock: Clock) -> anyhow::Result<()> {
     let (config, store) = (data.config()?, data.store()?);
     let id = publish(data, &config, &store, clock, Progress::detect())?;
     println!("{id}");
+    have_cosigned(data, &config);
     Ok(())
 }
 
