@@ -22,6 +22,14 @@ if [ ! -x "$target/moto/bin/moto_server" ]; then
     "$target/moto/bin/pip" install --quiet --disable-pip-version-check 'moto[s3,server]==5.2.5'
 fi
 
+# A witness and a verifier of transparency logs, of somebody else's making. They ask
+# for Python 3.12 and run on 3.11 too.
+if [ ! -x "$target/witness/bin/aics-witness" ]; then
+    command -v python3 >/dev/null || { echo "test.sh: no Python 3 for aics-witness; install python3 with venv" >&2; exit 1; }
+    python3 -m venv "$target/witness"
+    "$target/witness/bin/pip" install --quiet --disable-pip-version-check --ignore-requires-python 'aics-witness==0.1.0' 'aics-tlog==0.2.1'
+fi
+
 # What the client builds only if it is asked to is tested with the rest.
 cargo nextest run --workspace --features tests/blind-rsa --locked "$@"
 cargo test --workspace --features tests/blind-rsa --locked --doc

@@ -11,6 +11,7 @@
 //! | from a file of credentials and mappings into the store | [`import`] |
 //! | from the store to a published snapshot | [`snapshot`] |
 //! | a new snapshot while one is served; what others publish | [`rebuild`], [`storage`] |
+//! | the log of manifests; witnesses that cosign where it ends | [`log`], [`witness`] |
 //! | what follows a pass that failed its check | [`guard`] |
 //! | queries that share passes over the database | [`scheduler`] |
 //! | how much senders may evaluate, what they have spent, what that is worth | [`quotas`], [`ledger`], [`meter`], [`enumeration`] |
@@ -51,4 +52,5 @@ pub mod storage;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod witness;
 pub mod writer;

@@ -1,9 +1,10 @@
 //! A real provider for end-to-end tests: a data directory made from a sample,
 //! served over TLS on a port of the system's choice, in this process or as
-//! programs of its own; and a PostgreSQL server.
+//! programs of its own; and a PostgreSQL server, an S3-speaking one, and a witness.
 
 pub mod postgres;
 pub mod s3;
+pub mod witness;
 
 mod deployment;
 mod process;

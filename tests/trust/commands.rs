@@ -165,7 +165,8 @@ async fn witnesses_sign_what_the_operator_asks_them_to() -> Result<()> {
     assert_eq!(proof, "old 0");
     let note = Note::decode(checkpoint.as_bytes())?;
     assert!(note.is_signed_by(&log_key)?);
-    let line = note.cosign(name, &key, 1_795_392_000)?;
+    let now = protocol::time::UnixTime::now().as_secs();
+    let line = note.cosign(name, &key, now)?;
     let stranger = note.cosign("stranger.example", &SigningKey::from_seed(&[12; 32]), 7)?;
 
     let lines = format!("{line}\n{stranger}\n");

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::LogError;
 use crate::cose::{SigningKey, VerifyingKey};
+use crate::time::UnixTime;
 
 /// Most signatures of a note that are read.
 const SIGNATURES_MAX: usize = 64;
@@ -294,6 +295,13 @@ impl NoteSignature {
     /// In whose name it is.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The time that a cosignature states, if it is one; whether it verifies is
+    /// another question.
+    pub fn cosigned_at(&self) -> Option<UnixTime> {
+        let (at, _) = self.bytes.split_first_chunk()?;
+        Some(UnixTime::from_secs(u64::from_be_bytes(*at)))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::Args;
 use protocol::time::UnixTime;
+use tokio::runtime::Runtime;
 
 use super::{Outcome, logging, snapshot};
 use crate::config::Config;
@@ -11,6 +13,7 @@ use crate::data_dir::DataDir;
 use crate::progress::Progress;
 use crate::snapshot::build::{BuildError, Clock, Finished, published_manifest};
 use crate::store::Store;
+use crate::witness::{Failed, Pusher, keep_cosigned};
 
 /// How often it is looked whether a build is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -20,7 +23,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// Build once, if it is due, and end.
+    /// Build once, if it is due, have it cosigned, and end.
     #[arg(long)]
     once: bool,
 }
@@ -32,6 +35,7 @@ pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
         if let Some(built) = if_due(data, &config, &store, true)? {
             println!("{}", built.snapshot);
         }
+        have_cosigned(data, &config);
         return Ok(Outcome::Done);
     }
     logging::start(&config.log);
@@ -40,6 +44,12 @@ pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
         .interval()
         .ok_or_else(|| anyhow::anyhow!("snapshot.interval_secs is 0: set it, or use --once"))?;
     tracing::info!(seconds = every.as_secs(), "building snapshots");
+    let pusher = Pusher::new(data.clone(), data.storage(&config)?)?;
+    let runtime = runtime()?;
+    std::thread::Builder::new()
+        .name("witnesses".to_owned())
+        .spawn(move || runtime.block_on(keep_cosigned(pusher)))
+        .context("cannot start a thread")?;
     let mut next = Instant::now();
     loop {
         let waited = Instant::now() >= next;
@@ -58,6 +68,31 @@ pub(super) fn run(data: &DataDir, args: &BuildArgs) -> anyhow::Result<Outcome> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Asks the witnesses that have not signed what is published, and says which of
+/// them still have not.
+pub(super) fn have_cosigned(data: &DataDir, config: &Config) {
+    let push = || -> anyhow::Result<Vec<Failed>> {
+        let mut pusher = Pusher::new(data.clone(), data.storage(config)?)?;
+        Ok(runtime()?.block_on(pusher.push())?)
+    };
+    match push() {
+        Ok(failed) => {
+            for Failed { witness, error } in failed {
+                eprintln!("published, but not cosigned by {witness}: {error}");
+            }
+        }
+        Err(error) => eprintln!("published, but not cosigned: {error}"),
+    }
+}
+
+/// What witnesses are asked on.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")
 }
 
 /// Builds if anything has changed, or the published snapshot is in the second half

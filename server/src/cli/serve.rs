@@ -17,6 +17,7 @@ use crate::guard;
 use crate::http::{AppState, ListenLimits, serve};
 use crate::rebuild::{Rebuilder, Schedule, follow, keep_fresh};
 use crate::store::Store;
+use crate::witness::{Pusher, keep_cosigned};
 
 /// Time between two times that the ledger forgets.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
@@ -56,10 +57,14 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             ),
             None => tracing::info!(%address, "serving, nothing to look up yet"),
         }
+        let pusher = Pusher::new(data.clone(), storage.clone())?;
         let rebuilder = Rebuilder::new(data.clone(), config.clone(), Arc::clone(&state));
         let (rebuilder, schedule) = (rebuilder.with_storage(storage), Schedule::of(&config));
         match config.storage.role {
-            Role::Publisher => tokio::spawn(keep_fresh(rebuilder, schedule, hangup)),
+            Role::Publisher => {
+                tokio::spawn(keep_cosigned(pusher));
+                tokio::spawn(keep_fresh(rebuilder, schedule, hangup))
+            }
             Role::Follower => {
                 let every = Duration::from_secs(config.storage.follow_secs);
                 tokio::spawn(follow(rebuilder, every, schedule, hangup))

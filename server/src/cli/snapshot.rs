@@ -7,6 +7,7 @@ use protocol::manifest::{BuildId, SignedManifest, SnapshotId};
 use protocol::time::UnixTime;
 
 use super::Outcome;
+use super::build::have_cosigned;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::memory::Memory;
@@ -70,6 +71,7 @@ fn build(data: &DataDir, clock: Clock) -> anyhow::Result<()> {
     let seconds = begun.elapsed().as_secs_f64();
     eprintln!("{:<24} {seconds:>8.2} s  {built}", "all");
     println!("{}", built.snapshot);
+    have_cosigned(data, &config);
     Ok(())
 }
 

@@ -11,10 +11,12 @@ use super::schedule::{Schedule, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
 use crate::background;
 use crate::http;
+use crate::log::Directory;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
 use crate::storage::StorageError;
 use crate::tokens::Tokens;
+use crate::witness::refresh;
 
 impl Rebuilder {
     /// Serves what is published in the storage, or without one in the data
@@ -78,7 +80,14 @@ impl Rebuilder {
             return Ok(None);
         };
         let pointer = there.pointer;
-        if Some(pointer.manifest) == digest {
+        if let Some(served) = served
+            && served.digest() == pointer.manifest
+        {
+            // Witnesses sign what is already published.
+            let here = Directory::new(&directory);
+            if let Err(error) = refresh(&**storage, &here, served, &provider) {
+                tracing::warn!(%error, "who has cosigned the checkpoint is not known");
+            }
             return Ok(None);
         }
         if pointer.sequence < known {
