@@ -15,7 +15,7 @@ use protocol::lookup::Lookup;
 use protocol::trust::TrustList;
 use sha2::{Digest as _, Sha256, Sha512};
 use sha3::Sha3_256;
-use tests::{Directory, Provider, SENDER};
+use tests::{Directory, Metrics, Provider, SENDER};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::level_filters::LevelFilter;
@@ -197,6 +197,39 @@ fn traces(csi: &Csi) -> Vec<String> {
     traces
 }
 
+/// What no metric may show, wherever it was.
+const CANARY: &str = "Canary0123456789";
+
+/// Puts the canary where tokens, queries, names and paths are expected.
+async fn offer_canary(provider: &Provider) -> Result<()> {
+    let certificate = std::fs::read(provider.directory.data().root().join("tls/cert.pem"))?;
+    let http = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&certificate)?])
+        .build()?;
+    let base = format!("https://localhost:{}", provider.address.port());
+    let query = format!("{base}/v1/snapshots/{}/query", provider.snapshot().id());
+    let named = format!("{base}/v1/snapshots/{CANARY}/query");
+    let unknown = format!("{base}/{CANARY}?{CANARY}");
+    let method = reqwest::Method::from_bytes(CANARY.as_bytes())?;
+    for (request, status) in [
+        (http.post(&query), 401),
+        (http.post(&named), 401),
+        (http.post(format!("{base}/v1/oprf")), 401),
+        (http.get(&unknown), 404),
+        (http.request(method, &query), 405),
+        (http.put(format!("{base}/v1/mappings")), 415),
+    ] {
+        let request = request
+            .header("authorization", format!("PrivateToken token=\"{CANARY}\""))
+            .header("sotto-sender", CANARY)
+            .header("content-type", CANARY)
+            .body(CANARY);
+        let found = request.send().await?.status();
+        ensure!(found == status, "{found}, expected {status}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
     let captured = capture();
@@ -235,6 +268,9 @@ async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
     // Shown once more so that the first connection's session state is alike.
     let (_, reference, reference_bytes) =
         observed(&provider, &captured, &records[0].csi, None).await?;
+    let metrics = provider.show_metrics().await?;
+    let first = Metrics::of(metrics).await?;
+    let evaluations = first.value("sotto_oprf_evaluations_total")?;
     let routes: Vec<&str> = reference.iter().map(|seen| seen.1.as_str()).collect();
     assert_eq!(
         routes,
@@ -268,8 +304,32 @@ async fn lookups_look_alike_and_leave_no_trace() -> Result<()> {
             looked_up.push(csi.clone());
         }
     }
+    // All lookups of one client each that has just started: the same series, and the
+    // same in each of them, whatever was looked up and found.
+    let lookups = looked_up.len() as f64;
+    let after = Metrics::of(metrics).await?;
+    for route in ["oprf", "snapshots/{id}/query"] {
+        let line =
+            format!("sotto_requests_total{{method=\"POST\",route=\"/v1/{route}\",outcome=\"ok\"}}");
+        assert_eq!(after.value(&line)?, lookups);
+    }
+    assert_eq!(
+        after.value("sotto_oprf_evaluations_total")?,
+        evaluations * lookups
+    );
+    assert!(after.series().eq(first.series()), "{}", after.text);
+    offer_canary(&provider).await?;
+    let refused = Metrics::of(metrics).await?;
+    assert!(refused.series().count() > after.series().count());
     provider.stop().await?;
     logged.push_str(&captured.text());
+
+    for text in [&first.text, &after.text, &refused.text] {
+        let never = looked_up.iter().flat_map(traces);
+        for trace in never.chain([CANARY, SENDER].map(str::to_owned)) {
+            assert!(!text.contains(&trace), "a metric has {trace}");
+        }
+    }
 
     // The capture works at every level and holds lines of server and client.
     for level in ["TRACE", "DEBUG", "INFO"] {

@@ -2,6 +2,7 @@
 
 mod keys;
 mod ledger;
+mod metrics;
 mod storage;
 mod store;
 mod tokens;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub use keys::{Keys, Oprf};
 pub use ledger::Ledger;
+pub use metrics::Metrics;
 pub use storage::{Role, Storage, StorageKind};
 pub use store::{STORE_URL, Store, StoreKind};
 pub use tokens::Tokens;
@@ -76,6 +78,8 @@ pub struct Config {
     pub queries: Queries,
     /// Patience.
     pub timeouts: Timeouts,
+    /// Metrics.
+    pub metrics: Metrics,
     /// Logging.
     pub log: Log,
 }
@@ -229,6 +233,14 @@ pub enum ConfigError {
         "configuration: store.url has a password: put the URL into a file of mode 0600 and name that by store.url_file"
     )]
     StorePassword,
+    /// Metrics would be served to other machines, in plain HTTP.
+    #[error(
+        "configuration: metrics.listen is {found}, expected a loopback address such as 127.0.0.1:9464: metrics are plain HTTP for this machine alone"
+    )]
+    MetricsAddress {
+        /// What it is.
+        found: SocketAddr,
+    },
     /// A value is out of its range.
     #[error("configuration: {key} is {found}, expected {least} to {most}")]
     Range {
@@ -355,6 +367,7 @@ impl Config {
         }
         ledger::check(&self.quota)?;
         self.storage.check()?;
+        self.metrics.check()?;
         self.store.check()
     }
 }
@@ -417,6 +430,7 @@ impl Default for Config {
             audience: Audience::default(),
             queries: Queries::default(),
             timeouts: Timeouts::default(),
+            metrics: Metrics::default(),
             log: Log::default(),
         }
     }

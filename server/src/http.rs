@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
 use protocol::manifest::SnapshotId;
@@ -45,6 +45,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::ledger::{Ledger, LedgerError, LedgerKeys};
 use crate::memory::Memory;
 use crate::meter::Meter;
+use crate::metrics::Metrics;
 use crate::oprf_keys::OprfKeyRing;
 use crate::progress::Progress;
 use crate::quotas::Quotas;
@@ -91,6 +92,7 @@ pub struct AppState {
     ready: AtomicBool,
     /// Tells of passes that failed their check.
     faults: Notify,
+    metrics: Metrics,
     body_timeout: Duration,
     bodies: Places,
     /// Places for the bodies of recipients and CSIPs, who need no account.
@@ -134,6 +136,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Threads that answer queries; 0 for one a core.
     pub threads: usize,
+    /// What is counted.
+    pub metrics: Metrics,
     /// For a request's body.
     pub body_timeout: Duration,
     /// Says when it is, which decides what is valid.
@@ -201,6 +205,7 @@ impl AppState {
                 deadline: config.queries.deadline(),
             },
             threads: config.queries.threads,
+            metrics: Metrics::new(config.snapshot.interval()),
             body_timeout: Duration::from_millis(config.timeouts.body_ms),
             clock: UnixTime::now,
         })
@@ -226,9 +231,10 @@ impl AppState {
             quotas: ArcSwap::from_pointee(parts.quotas),
             clock: parts.clock,
             store: parts.store,
-            scheduler: Scheduler::start(parts.limits, parts.threads)?,
+            scheduler: Scheduler::start(parts.limits, parts.threads, parts.metrics.passes())?,
             ready: AtomicBool::new(true),
             faults: Notify::new(),
+            metrics: parts.metrics,
             body_timeout: parts.body_timeout,
             bodies: Places::new(),
             submissions: Semaphore::new(SUBMISSIONS_MAX),
@@ -269,6 +275,7 @@ impl AppState {
         }
         let snapshot = Arc::new(snapshot);
         self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
+        self.metrics.swapped((self.clock)());
         Ok(())
     }
 
@@ -366,7 +373,17 @@ impl AppState {
         self.faults.notified().await;
     }
 
-    fn is_ready(&self) -> bool {
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Queries that wait for a pass now.
+    pub(crate) fn waiting_queries(&self) -> usize {
+        self.scheduler.waiting()
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
         let sound = |snapshot: &Arc<Snapshot>| !snapshot.is_faulty();
         self.ready.load(Ordering::Relaxed) && self.served.load().newest().is_some_and(sound)
     }
@@ -424,6 +441,7 @@ impl std::fmt::Debug for AppState {
 
 /// All routes, with access log and problem documents for every error.
 pub fn app(state: Arc<AppState>) -> Router {
+    let of_log = Arc::clone(&state);
     // Who is refused there is told how to pay instead.
     let paid = Router::new()
         .route(wire::OPRF_PATH, post(handlers::oprf))
@@ -457,7 +475,7 @@ pub fn app(state: Arc<AppState>) -> Router {
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .with_state(state)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn(access::log))
+        .layer(from_fn_with_state(of_log, access::log))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! | what follows a pass that failed its check | [`guard`] |
 //! | queries that share passes over the database | [`scheduler`] |
 //! | how much senders may evaluate, what they have spent, what that is worth | [`quotas`], [`ledger`], [`meter`], [`enumeration`] |
+//! | what the operator may count | [`metrics`] |
 //! | HTTP over TLS | [`http`], [`tls`] |
 //!
 //! The binary `sotto-server` is [`cli`].
@@ -40,6 +41,7 @@ pub mod loaded;
 pub mod log;
 pub mod memory;
 pub mod meter;
+pub mod metrics;
 pub mod oprf_keys;
 pub mod progress;
 pub mod quotas;

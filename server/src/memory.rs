@@ -134,6 +134,18 @@ fn check(purpose: Purpose, needed: u64, available: u64) -> Result<(), MemoryErro
     }
 }
 
+/// Bytes of memory that this process has; 0 where the system doesn't say.
+pub fn resident() -> u64 {
+    let mut system = System::new();
+    let pid = Pid::from_u32(std::process::id());
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        false,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
+    system.process(pid).map_or(0, |own| own.memory())
+}
+
 /// Bytes that this process may still allocate; all there could be where the
 /// system doesn't say.
 fn available() -> u64 {

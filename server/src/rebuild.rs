@@ -5,6 +5,7 @@ mod follow;
 mod schedule;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use protocol::manifest::{BuildId, Manifest, SnapshotId};
 use protocol::merkle::Hash;
@@ -18,6 +19,7 @@ use crate::durable::FileError;
 use crate::freshness;
 use crate::http::{self, AppState, StartError};
 use crate::memory::Memory;
+use crate::metrics::Stage;
 use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
@@ -92,6 +94,44 @@ pub enum RebuildError {
     Threads(#[from] ThreadPoolBuildError),
 }
 
+impl RebuildError {
+    /// Every [kind](Self::kind).
+    pub const KINDS: [&str; 8] = [
+        "data_dir",
+        "store",
+        "oprf_keys",
+        "build",
+        "storage",
+        "snapshot",
+        "file",
+        "serve",
+    ];
+
+    /// What failed, in a word.
+    pub fn kind(&self) -> &'static str {
+        let [
+            data_dir,
+            store,
+            oprf_keys,
+            build,
+            storage,
+            snapshot,
+            file,
+            serve,
+        ] = Self::KINDS;
+        match self {
+            Self::DataDir(_) => data_dir,
+            Self::Store(_) => store,
+            Self::OprfKeys(_) => oprf_keys,
+            Self::Build(_) => build,
+            Self::Storage(_) => storage,
+            Self::Snapshot(_) => snapshot,
+            Self::File(_) => file,
+            Self::Serve(_) => serve,
+        }
+    }
+}
+
 impl Rebuilder {
     /// For a service of a data directory.
     pub fn new(data: DataDir, config: Config, state: Arc<AppState>) -> Self {
@@ -148,19 +188,24 @@ impl Rebuilder {
     }
 
     fn build(&self, oprf: &EpochKey, now: UnixTime) -> Result<Rebuilt, RebuildError> {
+        let metrics = self.state.metrics();
+        let (_running, begun) = (metrics.rebuilding(), Instant::now());
         let token_keys = Tokens::prepare(&self.data, now, self.lifetime_secs())?;
         match self.publish(oprf, token_keys, now)? {
             Some(built) => built.log(),
             None => return Ok(Rebuilt::Empty),
         }
+        metrics.stage(Stage::Build, begun.elapsed());
         // Two are in memory at most.
         self.retire_before();
+        let begun = Instant::now();
         match http::published(&self.data, &self.config)? {
             Some(snapshot) => {
                 let id = snapshot.id();
                 let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
                 self.state.replace_tokens(tokens);
                 self.state.replace_snapshot(snapshot)?;
+                metrics.stage(Stage::Load, begun.elapsed());
                 Tokens::forget_directories_but(&self.data, &token_keys)?;
                 Ok(Rebuilt::Served(id))
             }
@@ -211,12 +256,16 @@ impl Rebuilder {
             .map_or(from, |newest| entries(&newest));
         let gone = || freshness::gone(&*self.state.store().view()?, from, to, UnixTime::now());
         match gone() {
-            Ok(gone) => tracing::info!(
-                snapshot = %before.id(),
-                removals = gone.removals,
-                slowest_secs = gone.slowest_secs,
-                "the snapshot before is not served any more"
-            ),
+            Ok(seconds) => {
+                let metrics = self.state.metrics();
+                seconds.iter().for_each(|secs| metrics.removed(*secs));
+                tracing::info!(
+                    snapshot = %before.id(),
+                    removals = seconds.len(),
+                    slowest_secs = seconds.iter().max().copied().unwrap_or_default(),
+                    "the snapshot before is not served any more"
+                );
+            }
             Err(error) => tracing::error!(%error, "how long removals took is not known"),
         }
     }

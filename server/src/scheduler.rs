@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::metrics::Passes;
 use crate::senders::SenderIndex;
 use queue::{Bound, Bounds, Job, Queue};
 
@@ -132,11 +133,11 @@ struct State<E: Engine> {
 
 impl<E: Engine> Scheduler<E> {
     /// Starts the thread that runs the passes and `threads` - 1 others that help
-    /// it, 0 meaning one a core in all.
+    /// it, 0 meaning one a core in all. `passes` counts the passes.
     ///
     /// # Errors
     /// What the operating system says if there can be no thread.
-    pub fn start(limits: Limits, threads: usize) -> std::io::Result<Self> {
+    pub fn start(limits: Limits, threads: usize, passes: Passes) -> std::io::Result<Self> {
         let state = State {
             queue: Queue::new(Bounds {
                 total: limits.queue_length,
@@ -151,7 +152,7 @@ impl<E: Engine> Scheduler<E> {
             state: Mutex::new(state),
             arrived: Condvar::new(),
         });
-        let worker = worker::start(Arc::clone(&shared), threads)?;
+        let worker = worker::start(Arc::clone(&shared), threads, passes)?;
         Ok(Self {
             shared,
             worker: Some(worker),

@@ -1,8 +1,8 @@
 //! The binary as an operator uses it: what is refused says what to do and
 //! leaves everything as it was.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -172,6 +172,45 @@ fn serving_starts_says_where_and_ends_on_sigterm() {
             .success()
     );
     assert!(server.0.wait().unwrap().success());
+}
+
+/// Who keeps a connection to the metrics open, and has sent half of a request, doesn't
+/// keep the server.
+#[test]
+fn metrics_are_shown_where_the_configuration_says_and_end_with_the_server() {
+    let operator = Operator::new();
+    operator.prepare(true);
+    configure(&operator, "listen = \"\"", "listen = \"127.0.0.1:0\"");
+    configure(&operator, "drain_ms = 20000", "drain_ms = 100");
+    let mut command = operator.command(&["serve"]);
+    let mut server = Killed(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    let shown = lines.next().unwrap().unwrap();
+    let address = shown.rsplit("metrics=").next().unwrap().trim().to_owned();
+    assert!(lines.next().unwrap().unwrap().contains("serving"));
+    let mut idle = TcpStream::connect(&address).unwrap();
+    idle.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+    let mut asked = TcpStream::connect(&address).unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    asked.write_all(request).unwrap();
+    let mut text = String::new();
+    asked.read_to_string(&mut text).unwrap();
+    assert!(text.contains("\nsotto_ready 1\n"), "{text}");
+    let pid = server.0.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(told.success());
+    assert!(server.0.wait().unwrap().success());
+
+    configure(
+        &operator,
+        "listen = \"127.0.0.1:0\"\n\n[log]",
+        "listen = \"0.0.0.0:0\"\n\n[log]",
+    );
+    let error = operator.fails(&["serve"]);
+    assert!(
+        error.contains("metrics.listen") && error.contains("loopback"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -14,11 +14,14 @@ use reqwest::Method;
 use server::data_dir::{DataDir, InitOptions};
 use server::senders::SenderName;
 use server::store::Store as _;
-use tests::Running;
+use tests::{Metrics, Running};
 
 use crate::history::{Answer, History};
 
 const INTERVAL: Duration = Duration::from_secs(6);
+
+/// When the removal was accepted that has waited longest.
+const WAITING_SINCE: &str = "sotto_removal_waiting_since_timestamp_seconds";
 
 /// Much longer than the bound.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +36,8 @@ async fn a_removal_has_left_every_served_snapshot_within_two_intervals() -> Resu
     };
     let data = DataDir::init(&root.path().join("data"), &options)?;
     let config = format!(
-        "listen = \"127.0.0.1:0\"\n[snapshot]\ninterval_secs = {}\n",
+        "listen = \"127.0.0.1:0\"\n[snapshot]\ninterval_secs = {}\n\
+         [metrics]\nlisten = \"127.0.0.1:0\"\n",
         INTERVAL.as_secs()
     );
     std::fs::write(data.root().join("config.toml"), config)?;
@@ -84,15 +88,40 @@ async fn a_removal_has_left_every_served_snapshot_within_two_intervals() -> Resu
     let (sent, body) = history.remove(0, RemovalTarget::All)?;
     let accepted = Instant::now();
     history.answered(&sent, Answer::Accepted(submit(Method::DELETE, body).await?));
+    let metrics = running.metrics()?;
+    let shown = Metrics::of(metrics).await?;
+    // The snapshot before is served for half of an interval.
+    if accepted.elapsed() < INTERVAL / 2 && shown.value("sotto_store_up")? == 1.0 {
+        ensure!(shown.value(WAITING_SINCE)? > 0.0, "{}", shown.text);
+    }
     while client.lookup(csi).await? != Lookup::NoMapping {
         ensure!(accepted.elapsed() < PATIENCE, "the removal is not served");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = accepted.elapsed();
+    let shown = loop {
+        let shown = Metrics::of(metrics).await?;
+        if shown.value("sotto_removal_seconds_count")? > 0.0 && shown.value(WAITING_SINCE)? == 0.0 {
+            break shown;
+        }
+        ensure!(
+            accepted.elapsed() < PATIENCE,
+            "the removal is not counted, or waits: {}",
+            shown.text
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     let log = running.kill()?;
     history.check(&*data.store()?.view()?)?;
 
-    // The server measures the same, from the audit log.
+    ensure!(shown.value("sotto_removal_seconds_count")? == 1.0);
+    let removed = "sotto_requests_total{method=\"DELETE\",route=\"/v1/mappings\",outcome=\"ok\"}";
+    ensure!(shown.value(removed)? == 1.0);
+    let bound = shown.value("sotto_removal_bound_seconds")?;
+    ensure!(bound == 2.0 * INTERVAL.as_secs_f64());
+    let in_time = shown.value(&format!("sotto_removal_seconds_bucket{{le=\"{bound:?}\"}}"))?;
+
+    // The log says the same.
     let measured = log
         .lines()
         .filter(|line| line.contains("is not served any more"))
@@ -104,6 +133,7 @@ async fn a_removal_has_left_every_served_snapshot_within_two_intervals() -> Resu
                 .next()
         });
     let measured: u64 = measured.context("the removal was not measured")?.parse()?;
+    ensure!(shown.value("sotto_removal_seconds_sum")? == measured as f64);
     let Some(slowest) = builds(&log).max() else {
         bail!("no build was logged: {log}");
     };
@@ -112,6 +142,7 @@ async fn a_removal_has_left_every_served_snapshot_within_two_intervals() -> Resu
     if slowest < INTERVAL / 2 {
         ensure!(took < 2 * INTERVAL, "{took:?}");
         ensure!(measured <= 2 * INTERVAL.as_secs(), "{measured} s");
+        ensure!(in_time == 1.0, "{}", shown.text);
     }
     Ok(())
 }

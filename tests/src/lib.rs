@@ -7,11 +7,13 @@ pub mod s3;
 pub mod witness;
 
 mod deployment;
+mod openmetrics;
 mod process;
 mod program;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use client::{ApiKey, ClientConfig};
@@ -43,6 +45,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use deployment::Deployment;
+pub use openmetrics::Metrics;
 pub use process::Running;
 pub use program::program;
 
@@ -326,6 +329,23 @@ impl Provider {
         )
         .with_api_key(ApiKey::new(&self.directory.api_key)?)
         .with_tls_roots(certificate))
+    }
+
+    /// Shows its metrics from now on; says where.
+    ///
+    /// # Errors
+    /// No port.
+    pub async fn show_metrics(&self) -> Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (state, for_ever) = (Arc::clone(&self.state), std::future::pending());
+        tokio::spawn(server::metrics::serve(
+            listener,
+            state,
+            Duration::ZERO,
+            for_ever,
+        ));
+        Ok(address)
     }
 
     /// The service without a listener, to stand before.

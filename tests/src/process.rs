@@ -47,7 +47,7 @@ impl Running {
         let begun = Instant::now();
         while begun.elapsed() < START {
             let said = running.said()?;
-            if let Some(address) = address(&said) {
+            if let Some(address) = address(&said, "address=") {
                 running.address = address;
                 return Ok(running);
             }
@@ -73,6 +73,15 @@ impl Running {
         Ok(fs::read_to_string(&self.log)?)
     }
 
+    /// Where it shows metrics, if it does.
+    ///
+    /// # Errors
+    /// A log that can't be read, or in which it isn't said.
+    pub fn metrics(&self) -> Result<SocketAddr> {
+        let said = self.said()?;
+        address(&said, "metrics=").context("no metrics are shown")
+    }
+
     /// Kills it at once, whatever it does; gives what it has logged.
     ///
     /// # Errors
@@ -95,9 +104,9 @@ impl Drop for Running {
     }
 }
 
-/// The address in the line that says so, once the line is whole.
-fn address(said: &str) -> Option<SocketAddr> {
-    let (_, after) = said.split_once("address=")?;
+/// The address of this name in the line that says so, once the line is whole.
+fn address(said: &str, name: &str) -> Option<SocketAddr> {
+    let (_, after) = said.split_once(name)?;
     let (address, _) = after.split_once(char::is_whitespace)?;
     address.parse().ok()
 }

@@ -16,6 +16,7 @@ use pir_core::params::{Params, plan};
 use pir_core::query::{MAX_BATCH, Query};
 use pir_core::server::{Server, Workspace};
 use pir_core::setup::{self, Preprocessed};
+use server::metrics::Passes;
 use server::scheduler::{Account, Engine, Limits, Requester, Scheduler};
 use server::senders::SenderIndex;
 
@@ -208,7 +209,7 @@ async fn main() -> Result<()> {
     let bench = Arc::new(Bench {
         queries: fixture::queries(&database.params, &columns)?.0,
         database: Arc::new(database),
-        scheduler: Scheduler::start(limits, args.threads as usize)
+        scheduler: Scheduler::start(limits, args.threads as usize, Passes::default())
             .context("can't start the scheduler")?,
     });
     eprintln!("checking answers");

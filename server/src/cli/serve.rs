@@ -9,12 +9,14 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::{Outcome, logging};
 use crate::config::Role;
 use crate::data_dir::DataDir;
 use crate::guard;
 use crate::http::{AppState, ListenLimits, serve};
+use crate::metrics;
 use crate::rebuild::{Rebuilder, Schedule, follow, keep_fresh};
 use crate::store::Store;
 use crate::witness::{Pusher, keep_cosigned};
@@ -42,11 +44,21 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(async {
-        let listener = listen(address).await?;
+        let listener = listen(address, "--listen or in config.toml").await?;
+        let for_metrics = match config.metrics.listen {
+            Some(address) => Some(listen(address, "metrics.listen in config.toml").await?),
+            None => None,
+        };
         let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let address = listener.local_addr().context("the listening address")?;
+        if let Some(listener) = &for_metrics {
+            let metrics = listener
+                .local_addr()
+                .context("the address of the metrics")?;
+            tracing::info!(%metrics, "showing metrics");
+        }
         match state.snapshot() {
             Some(snapshot) => tracing::info!(
                 %address,
@@ -76,14 +88,24 @@ pub(super) fn run(data: &DataDir, args: &ServeArgs) -> anyhow::Result<Outcome> {
             config.clone(),
             Arc::clone(&state),
         ));
-        serve(listener, tls, state, ListenLimits::from(&config), async {
+        let limits = ListenLimits::from(&config);
+        let (stop, stopping) = watch::channel(false);
+        let of_metrics = Arc::clone(&state);
+        let metrics = async {
+            if let Some(listener) = for_metrics {
+                let stopped = stopped(stopping);
+                metrics::serve(listener, of_metrics, limits.drain, stopped).await;
+            }
+        };
+        let lookups = serve(listener, tls, state, limits, async {
             tokio::select! {
                 _ = terminated.recv() => {}
                 _ = interrupted.recv() => {}
             }
             tracing::info!("stopping");
-        })
-        .await;
+            stop.send_replace(true);
+        });
+        tokio::join!(lookups, metrics);
         tracing::info!("stopped");
         anyhow::Ok(())
     })?;
@@ -106,11 +128,17 @@ async fn forget(state: Arc<AppState>) {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Waits until the server is told to stop.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Whoever tells may have gone: then it is over too.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
-            "{address} is in use: stop the program that listens there, or choose another with --listen or in config.toml"
+            "{address} is in use: stop the program that listens there, or choose another with {setting}"
         ),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             bail!("not allowed to listen on {address}: choose a port above 1023")

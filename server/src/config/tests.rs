@@ -16,7 +16,7 @@ fn the_shipped_file_states_the_defaults() {
     let keys = table
         .values()
         .map(|value| value.as_table().map_or(1, toml::Table::len));
-    assert_eq!(keys.sum::<usize>(), 49);
+    assert_eq!(keys.sum::<usize>(), 50);
 }
 
 #[test]
@@ -71,6 +71,7 @@ fn what_is_unknown_or_out_of_range_is_refused() {
         "[log]\nformat = \"xml\"",
         "[quota.msp]\nburst = 1",
         "[ledger]\nkind = \"memory\"",
+        "[metrics]\nlisten = \"localhost\"",
     ] {
         assert!(
             matches!(read(text), Err(ConfigError::Toml { .. })),
@@ -102,4 +103,19 @@ fn what_is_unknown_or_out_of_range_is_refused() {
     }
     let missing = Config::read(Path::new("/nonexistent/config.toml"));
     assert!(matches!(missing, Err(ConfigError::File(_))));
+}
+
+#[test]
+fn metrics_are_for_this_machine_alone() {
+    let listen = |address: &str| read(&format!("[metrics]\nlisten = \"{address}\""));
+    assert_eq!(listen("").unwrap().metrics.listen, None);
+    for address in ["127.0.0.1:9464", "127.9.0.1:0", "[::1]:9464"] {
+        let listen = listen(address).unwrap().metrics.listen;
+        assert_eq!(listen, Some(address.parse().unwrap()));
+    }
+    for address in ["0.0.0.0:9464", "[::]:9464", "10.0.0.1:9464", "[fe80::1]:1"] {
+        let refusal = listen(address).unwrap_err().to_string();
+        assert!(refusal.contains(address), "{refusal}");
+        assert!(refusal.contains("loopback"), "{refusal}");
+    }
 }

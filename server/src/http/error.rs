@@ -293,6 +293,8 @@ fn respond(problem: &Problem) -> Response<Body> {
     // Every type's status is one.
     *response.status_mut() =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // For the metrics.
+    response.extensions_mut().insert(problem.kind);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::PROBLEM));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

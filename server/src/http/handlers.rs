@@ -176,6 +176,7 @@ pub(super) async fn query(
     let engine = Arc::clone(&snapshot);
     match state.scheduler.answer(requester, engine, query).await {
         Err(ScheduleError::Failed) if snapshot.is_faulty() => {
+            state.metrics.fault();
             state.faults.notify_one();
             Err(Error::Faulty)
         }
@@ -212,6 +213,7 @@ pub(super) fn check_epoch(state: &AppState, request: &OprfRequest) -> Result<(),
 pub(super) fn evaluate(state: &AppState, request: &OprfRequest) -> Result<Vec<u8>, Error> {
     let (epoch, now) = (request.epoch, (state.clock)());
     let evaluation = state.evaluator.evaluate(epoch, &request.elements, now)?;
+    state.metrics.evaluated(request.elements.len());
     Ok(OprfResponse { epoch, evaluation }.encode())
 }
 

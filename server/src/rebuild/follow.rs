@@ -12,6 +12,7 @@ use super::{RebuildError, Rebuilder, Rebuilt};
 use crate::background;
 use crate::http;
 use crate::log::Directory;
+use crate::metrics::Stage;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
 use crate::storage::StorageError;
@@ -37,11 +38,14 @@ impl Rebuilder {
                 None => Rebuilt::Empty,
             });
         };
+        let metrics = self.state.metrics();
+        let _running = metrics.rebuilding();
         let ring = self.load(&self.data.oprf_key_dir(&self.config)?)?;
         self.state.replace_oprf_keys(ring);
         // Two are in memory at most.
         self.retire_before();
         let before = self.state.snapshot().map(|before| before.id());
+        let begun = Instant::now();
         let snapshot = http::load(&self.data, &self.config, id)?;
         if self.storage.is_some() {
             let directory = self.data.snapshots();
@@ -53,6 +57,7 @@ impl Rebuilder {
         self.state
             .replace_tokens(Tokens::open(&self.data, digest.as_ref())?);
         self.state.replace_snapshot(snapshot)?;
+        metrics.stage(Stage::Load, begun.elapsed());
         Ok(Rebuilt::Served(id))
     }
 
@@ -105,7 +110,8 @@ pub async fn follow(rebuilder: Rebuilder, every: Duration, before: Schedule, mut
     loop {
         let next = Instant::now() + every;
         let (of_task, begun) = (rebuilder.clone(), Instant::now());
-        if tell(spawn_blocking(move || of_task.take_over()).await, begun) {
+        let ended = spawn_blocking(move || of_task.take_over()).await;
+        if tell(rebuilder.state.metrics(), ended, begun) {
             retires = Some(Instant::now() + before.before());
         }
         loop {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{RebuildError, Rebuilder, Rebuilt, When};
 use crate::config::Config;
+use crate::metrics::{Metrics, PANICKED, SERVED};
 
 /// How often it is looked whether enough has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -109,11 +110,13 @@ async fn enough(rebuilder: &Rebuilder, changes: u64) {
 /// Whether there is another snapshot now.
 async fn rebuild(rebuilder: &Rebuilder, when: When) -> bool {
     let (of_task, begun) = (rebuilder.clone(), Instant::now());
-    tell(spawn_blocking(move || of_task.run(when)).await, begun)
+    let ended = spawn_blocking(move || of_task.run(when)).await;
+    tell(rebuilder.state.metrics(), ended, begun)
 }
 
-/// Logs what it came to; whether there is another snapshot now.
+/// Logs and counts what it came to; whether there is another snapshot now.
 pub(super) fn tell(
+    metrics: &Metrics,
     ended: Result<Result<Rebuilt, RebuildError>, JoinError>,
     begun: Instant,
 ) -> bool {
@@ -121,11 +124,18 @@ pub(super) fn tell(
         Ok(Ok(Rebuilt::Served(id))) => {
             let milliseconds = begun.elapsed().as_millis() as u64;
             tracing::info!(snapshot = %id, milliseconds, "serving a new snapshot");
+            metrics.rebuilt(SERVED);
             return true;
         }
         Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => {}
-        Ok(Err(error)) => tracing::error!(%error, "no new snapshot"),
-        Err(_) => tracing::error!("the build panicked"),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "no new snapshot");
+            metrics.rebuilt(error.kind());
+        }
+        Err(_) => {
+            tracing::error!("the build panicked");
+            metrics.rebuilt(PANICKED);
+        }
     }
     false
 }

@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::metrics::Passes;
 
 /// Doubles numbers; each pass waits to be let through and notes its size.
 struct Gate {
@@ -59,7 +60,7 @@ impl Bench {
             engine,
             passes,
             open,
-            scheduler: Arc::new(Scheduler::start(limits, 1).unwrap()),
+            scheduler: Arc::new(Scheduler::start(limits, 1, Passes::default()).unwrap()),
         }
     }
 
@@ -310,11 +311,11 @@ async fn passes_run_on_a_member_of_a_pool_of_their_own() {
         deadline: LONG,
     };
     for threads in [1, 3] {
-        let scheduler = Scheduler::start(limits, threads).unwrap();
+        let scheduler = Scheduler::start(limits, threads, Passes::default()).unwrap();
         let answer = scheduler.answer(of(SENDER), Arc::new(Pool), ()).await;
         assert_eq!(answer, Ok((Some(0), threads)));
     }
-    let scheduler = Scheduler::start(limits, 0).unwrap();
+    let scheduler = Scheduler::start(limits, 0, Passes::default()).unwrap();
     let answer = scheduler.answer(of(SENDER), Arc::new(Pool), ()).await;
     assert!(matches!(answer, Ok((Some(0), 1..))));
 }

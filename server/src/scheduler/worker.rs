@@ -14,11 +14,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::queue::Job;
 use super::{Engine, ScheduleError, Shared};
+use crate::metrics::Passes;
 
 /// Starts the thread and `threads` - 1 others, 0 meaning one a core in all.
 pub(super) fn start<E: Engine>(
     shared: Arc<Shared<E>>,
     threads: usize,
+    passes: Passes,
 ) -> io::Result<JoinHandle<()>> {
     let (report, built) = mpsc::channel();
     let name = "pir-pass".to_owned();
@@ -33,7 +35,7 @@ pub(super) fn start<E: Engine>(
             Ok(pool) => {
                 // The one who started it waits for this.
                 let _ = report.send(Ok(()));
-                run(&shared, &pool);
+                run(&shared, &pool, &passes);
             }
             Err(error) => {
                 let _ = report.send(Err(io::Error::other(error)));
@@ -45,11 +47,13 @@ pub(super) fn start<E: Engine>(
 }
 
 /// Runs passes until the scheduler stops and none waits.
-fn run<E: Engine>(shared: &Shared<E>, pool: &ThreadPool) {
+fn run<E: Engine>(shared: &Shared<E>, pool: &ThreadPool, passes: &Passes) {
     while let Some(batch) = next_batch(shared) {
-        let begun = Instant::now();
+        let (begun, queries) = (Instant::now(), batch.len());
         pass(batch, pool);
-        shared.lock().pass = begun.elapsed();
+        let took = begun.elapsed();
+        passes.ended(queries, took);
+        shared.lock().pass = took;
     }
 }
 

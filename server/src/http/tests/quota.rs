@@ -117,6 +117,7 @@ impl Metered {
                 deadline: Duration::from_secs(1),
             },
             threads: 1,
+            metrics: Metrics::new(None),
             body_timeout: Duration::from_secs(10),
             clock: noon,
         };

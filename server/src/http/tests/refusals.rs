@@ -186,6 +186,7 @@ impl Service {
                 deadline: Duration::from_secs(1),
             },
             threads: 1,
+            metrics: Metrics::new(None),
             body_timeout: Duration::from_secs(10),
             clock: at,
         };

@@ -62,6 +62,7 @@ fn a_snapshot_of_another_oprf_key_is_not_served() {
             deadline: Duration::from_secs(1),
         },
         threads: 1,
+        metrics: Metrics::new(None),
         body_timeout: Duration::from_secs(1),
         clock: UnixTime::now,
     };
