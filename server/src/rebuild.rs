@@ -96,7 +96,7 @@ pub enum RebuildError {
 
 impl RebuildError {
     /// Every [kind](Self::kind).
-    pub const KINDS: [&str; 8] = [
+    pub const KINDS: [&str; 9] = [
         "data_dir",
         "store",
         "oprf_keys",
@@ -105,6 +105,7 @@ impl RebuildError {
         "snapshot",
         "file",
         "serve",
+        "threads",
     ];
 
     /// What failed, in a word.
@@ -118,6 +119,7 @@ impl RebuildError {
             snapshot,
             file,
             serve,
+            threads,
         ] = Self::KINDS;
         match self {
             Self::DataDir(_) => data_dir,
@@ -128,6 +130,7 @@ impl RebuildError {
             Self::Snapshot(_) => snapshot,
             Self::File(_) => file,
             Self::Serve(_) => serve,
+            Self::Threads(_) => threads,
         }
     }
 }
