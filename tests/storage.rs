@@ -1,6 +1,11 @@
 //! Snapshots in S3-compatible storage: one server publishes, others follow; of two
 //! publishers one wins each time; what is damaged there is not served.
 
+#[path = "storage/damage.rs"]
+mod damage;
+#[path = "storage/site.rs"]
+mod site;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};

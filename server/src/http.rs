@@ -17,6 +17,7 @@ mod redeem;
 mod served;
 mod tokens;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -390,6 +391,24 @@ pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, St
 /// # Errors
 /// [`StartError`].
 pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot, StartError> {
+    load_from(
+        current::snapshot_path(&data.snapshots(), id),
+        data,
+        config,
+        id,
+    )
+}
+
+/// The same of a file that isn't in its place yet.
+///
+/// # Errors
+/// [`StartError`].
+pub fn load_from(
+    path: PathBuf,
+    data: &DataDir,
+    config: &Config,
+    id: SnapshotId,
+) -> Result<Snapshot, StartError> {
     let directory = data.snapshots();
     let backend = config.queries.backend().map_err(StartError::Backend)?;
     // For a person who waits; elsewhere the log has nothing but its own lines.
@@ -398,7 +417,8 @@ pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot,
         _ => Progress::Silent,
     };
     let provider = data.provider_public_key()?;
-    let snapshot = Snapshot::load(&directory, id, &provider, Memory::OfSystem, progress)?;
+    let memory = Memory::OfSystem;
+    let snapshot = Snapshot::load_from(path, &directory, id, &provider, memory, progress)?;
     let snapshot = snapshot.with_backend(backend);
     match snapshot.try_out() {
         Ok(()) => Ok(snapshot),

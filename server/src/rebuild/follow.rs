@@ -9,11 +9,20 @@ use tokio::time::Instant;
 
 use super::schedule::{Schedule, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
-use crate::http;
+use crate::http::{self, StartError};
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
-use crate::storage::StorageError;
+use crate::storage::{Download, StorageError};
 use crate::tokens::Tokens;
+
+/// A snapshot that isn't served yet.
+enum Elsewhere {
+    Nothing,
+    /// Its file is in its place.
+    Here(SnapshotId),
+    /// It has its place once it was loaded and tried.
+    Downloaded(Download),
+}
 
 impl Rebuilder {
     /// Serves what is published in the storage, or without one in the data
@@ -23,20 +32,37 @@ impl Rebuilder {
     /// # Errors
     /// [`RebuildError`]; what was served still is.
     pub fn take_over(&self) -> Result<Rebuilt, RebuildError> {
-        let Some(id) = self.published_elsewhere()? else {
-            return Ok(match self.state.snapshot() {
-                Some(_) => Rebuilt::UpToDate,
-                None => Rebuilt::Empty,
-            });
+        let (id, path, download) = match self.published_elsewhere()? {
+            Elsewhere::Nothing => {
+                return Ok(match self.state.snapshot() {
+                    Some(_) => Rebuilt::UpToDate,
+                    None => Rebuilt::Empty,
+                });
+            }
+            Elsewhere::Here(id) => {
+                let path = current::snapshot_path(&self.data.snapshots(), id);
+                (id, path, None)
+            }
+            Elsewhere::Downloaded(download) => {
+                (download.id(), download.path().to_owned(), Some(download))
+            }
         };
         let ring = self.load(&self.data.oprf_key_dir(&self.config)?)?;
         self.state.replace_oprf_keys(ring);
         // Two are in memory at most.
         self.retire_before();
         let before = self.state.snapshot().map(|before| before.id());
-        let snapshot = http::load(&self.data, &self.config, id)?;
-        if self.storage.is_some() {
+        let loaded = http::load_from(path, &self.data, &self.config, id);
+        let snapshot = match (loaded, &self.storage, &download) {
+            // Only the trial has shown it.
+            (Err(StartError::Snapshot(error)), Some(storage), Some(download)) => {
+                return Err(storage.refuse(download, error).into());
+            }
+            (loaded, ..) => loaded?,
+        };
+        if let Some(download) = download {
             let directory = self.data.snapshots();
+            download.place()?;
             current::replace(&directory, id)?;
             let keep: Vec<SnapshotId> = [Some(id), before].into_iter().flatten().collect();
             current::remove_others(&directory, &keep)?;
@@ -48,9 +74,8 @@ impl Rebuilder {
         Ok(Rebuilt::Served(id))
     }
 
-    /// The published snapshot, if it is another than the served one; its file is
-    /// in the data directory then.
-    fn published_elsewhere(&self) -> Result<Option<SnapshotId>, RebuildError> {
+    /// The published snapshot, if it is another than the served one.
+    fn published_elsewhere(&self) -> Result<Elsewhere, RebuildError> {
         let (directory, provider) = (self.data.snapshots(), self.data.provider_public_key()?);
         let served = self.state.snapshot();
         let served = served.as_ref().map(|served| served.signed_manifest());
@@ -59,27 +84,27 @@ impl Rebuilder {
         let older = |found| StorageError::Older { known, found };
         let Some(storage) = &self.storage else {
             let Some(here) = published_manifest(&directory, &provider)? else {
-                return Ok(None);
+                return Ok(Elsewhere::Nothing);
             };
             let manifest = here.unverified();
             return match Some(here.digest()) == digest {
-                true => Ok(None),
+                true => Ok(Elsewhere::Nothing),
                 false if manifest.sequence < known => Err(older(manifest.sequence).into()),
-                false => Ok(Some(manifest.snapshot)),
+                false => Ok(Elsewhere::Here(manifest.snapshot)),
             };
         };
         let Some(there) = storage.current()? else {
-            return Ok(None);
+            return Ok(Elsewhere::Nothing);
         };
         let pointer = there.pointer;
         if Some(pointer.manifest) == digest {
-            return Ok(None);
+            return Ok(Elsewhere::Nothing);
         }
         if pointer.sequence < known {
             return Err(older(pointer.sequence).into());
         }
-        storage.fetch(&pointer, &directory, &provider)?;
-        Ok(Some(pointer.snapshot))
+        let download = storage.fetch(&pointer, &directory, &provider)?;
+        Ok(Elsewhere::Downloaded(download))
     }
 }
 

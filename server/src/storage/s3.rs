@@ -1,9 +1,9 @@
 //! The storage itself, by `object_store`.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +20,8 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
+use super::download::Refused;
 use super::{Pointer, StorageError};
-use crate::durable::{self, FileError, PRIVATE, Pending};
 use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
@@ -74,6 +74,8 @@ pub struct Current {
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     prefix: Name,
+    /// What was downloaded last and wasn't whole.
+    pub(super) refused: Mutex<Option<Refused>>,
     /// There until it is dropped.
     runtime: Option<Runtime>,
 }
@@ -109,6 +111,7 @@ impl Storage {
         Ok(Self {
             store: Arc::new(store),
             prefix: Name::from(options.prefix.as_str()),
+            refused: Mutex::default(),
             runtime: Some(runtime),
         })
     }
@@ -167,7 +170,7 @@ impl Storage {
                 if found < known {
                     return Err(StorageError::Older { known, found });
                 }
-                self.fetch(&there.pointer, directory, provider)?;
+                self.fetch(&there.pointer, directory, provider)?.place()?;
                 current::replace(directory, there.pointer.snapshot)?;
                 Ok(Some(there))
             }
@@ -205,50 +208,6 @@ impl Storage {
             ) => Err(StorageError::Raced),
             Err(error) => Err(service("publish")(error)),
         }
-    }
-
-    /// Downloads a snapshot, whole or not at all, and compares its manifest. The
-    /// rest of it is verified when it is loaded.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub fn fetch(
-        &self,
-        pointer: &Pointer,
-        directory: &Path,
-        provider: &VerifyingKey,
-    ) -> Result<(), StorageError> {
-        // Beside the place that a served snapshot of the same content may have.
-        let path = directory.join(format!("{}.download", pointer.manifest));
-        let mut file = Pending::create(&path, PRIVATE)?;
-        let name = self.object(pointer);
-        let download = async {
-            let mut parts = self.store.get(&name).await?.into_stream();
-            while let Some(part) = parts.try_next().await? {
-                if let Err(error) = file.write_all(&part) {
-                    return Ok(Err(error));
-                }
-            }
-            Ok(Ok(()))
-        };
-        self.wait(download)
-            .map_err(service("download a snapshot"))?
-            .map_err(FileError::new("write", &path))?;
-        file.replace()?;
-        let manifest = crate::snapshot::build::manifest_of(&path, provider);
-        let named = |manifest: &SignedManifest| Pointer::to(manifest) == *pointer;
-        if !manifest.as_ref().is_ok_and(named) {
-            durable::remove(&path)?;
-        }
-        let manifest = manifest.map_err(Box::new)?;
-        if !named(&manifest) {
-            return Err(StorageError::Other {
-                sequence: pointer.sequence,
-            });
-        }
-        log::mirror(self, &log::Directory::new(directory), &manifest)?;
-        durable::supersede(&path, &current::snapshot_path(directory, pointer.snapshot))?;
-        Ok(())
     }
 
     /// Removes snapshots that nobody serves any more; gives how many.
@@ -333,7 +292,7 @@ impl Storage {
         self.name("current.json")
     }
 
-    fn object(&self, pointer: &Pointer) -> Name {
+    pub(super) fn object(&self, pointer: &Pointer) -> Name {
         let (sequence, manifest) = (pointer.sequence, pointer.manifest);
         self.name(&format!("snapshots/{sequence}-{manifest}.sotto"))
     }
@@ -353,7 +312,7 @@ fn sequence(name: &str) -> Option<u64> {
     name.strip_suffix(".sotto")?.split_once('-')?.0.parse().ok()
 }
 
-fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageError {
+pub(super) fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageError {
     move |source| StorageError::Service {
         action,
         source: Box::new(source),
