@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use protocol::manifest::{BuildId, SignedManifest};
@@ -11,7 +12,7 @@ use server::data_dir::DataDir;
 use server::http::AppState;
 use server::ledger::Ledger;
 use server::log::{Directory as LogDirectory, Objects};
-use server::rebuild::{RebuildError, Rebuilder, Rebuilt};
+use server::rebuild::{RebuildError, Rebuilder, Rebuilt, When};
 use server::snapshot::build::{Clock, published_manifest};
 use server::snapshot::current;
 use server::storage::{Pointer, PublishError, Storage};
@@ -28,6 +29,7 @@ pub(crate) struct Site {
     pub(crate) deployment: Deployment,
     pub(crate) store: Arc<dyn Store>,
     ledger: Arc<dyn Ledger>,
+    changes: AtomicUsize,
 }
 
 /// A server that follows.
@@ -46,8 +48,7 @@ impl Site {
         fs::write(&credentials, S3::CREDENTIALS)?;
         fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600))?;
         if let Some(s3) = &s3 {
-            let config = format!("{QUIET}{}", s3.config("publisher"));
-            fs::write(data.root().join("config.toml"), config)?;
+            configure(data, &s3.config("publisher"))?;
         }
         let (store, ledger) = (Arc::new(data.store()?), data.ledger()?);
         Ok(Self {
@@ -55,6 +56,7 @@ impl Site {
             deployment,
             store,
             ledger,
+            changes: AtomicUsize::default(),
         })
     }
 
@@ -62,18 +64,21 @@ impl Site {
         &self.deployment.data
     }
 
+    /// Its files alone.
+    pub(crate) fn close(self) -> Deployment {
+        self.deployment
+    }
+
     /// The storage by a client of its own.
     pub(crate) fn storage(&self) -> Result<Option<Arc<Storage>>> {
         Ok(self.data().storage(&self.data().config()?)?)
     }
 
-    /// Withholding a record, or publishing it again, makes another snapshot.
+    /// Withholds one more record, which makes another snapshot.
     pub(crate) fn change(&self) -> Result<()> {
-        let csi = &self.deployment.expected[0].0;
-        let update = &mut |update: &mut dyn Update| match update.block(csi, Block::Set)? {
-            true => Ok(()),
-            false => update.block(csi, Block::Lift).map(drop),
-        };
+        let next = self.changes.fetch_add(1, Ordering::Relaxed);
+        let (csi, _) = self.deployment.expected.get(next).context("a record")?;
+        let update = &mut |update: &mut dyn Update| update.block(csi, Block::Set).map(drop);
         Ok(self.store.update(update)?)
     }
 
@@ -100,19 +105,32 @@ impl Site {
 
     /// A server that follows and has nothing yet but, locally, what is published.
     pub(crate) fn follower(&self, name: &str) -> Result<Follower> {
+        let endpoint = self.s3.as_ref().map(S3::endpoint);
+        self.follower_at(name, &endpoint.unwrap_or_default())
+    }
+
+    /// The same with a storage at this URL.
+    pub(crate) fn follower_at(&self, name: &str, endpoint: &str) -> Result<Follower> {
         let Some(s3) = &self.s3 else {
             let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
             return Follower::open(self.data().clone(), store, ledger);
         };
-        let data = copy(self, name)?;
+        // Nothing writes to the store meanwhile.
+        let data = self.deployment.replica(name)?;
         fs::remove_dir_all(data.snapshots())?;
         fs::create_dir(data.snapshots())?;
-        fs::write(
-            data.root().join("config.toml"),
-            format!("{QUIET}{}", s3.config("follower")),
+        configure(
+            &data,
+            &s3.config("follower").replace(&s3.endpoint(), endpoint),
         )?;
         let (store, ledger) = (Arc::new(data.store()?), data.ledger()?);
         Follower::open(data, store, ledger)
+    }
+
+    /// The publisher as a server that has just started.
+    pub(crate) fn server(&self) -> Result<Follower> {
+        let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
+        Follower::open(self.data().clone(), store, ledger)
     }
 
     /// The objects of the storage, by their names there.
@@ -141,11 +159,6 @@ impl Site {
     }
 }
 
-/// The store is copied while it is open, which nothing writes to.
-fn copy(site: &Site, name: &str) -> Result<DataDir> {
-    site.deployment.replica(name)
-}
-
 impl Follower {
     fn open(data: DataDir, store: Arc<dyn Store>, ledger: Arc<dyn Ledger>) -> Result<Self> {
         let config = data.config()?;
@@ -161,6 +174,10 @@ impl Follower {
 
     pub(crate) fn follow(&self) -> Result<Rebuilt, RebuildError> {
         self.rebuilder.take_over()
+    }
+
+    pub(crate) fn run(&self, when: When) -> Result<Rebuilt, RebuildError> {
+        self.rebuilder.run(when)
     }
 
     /// What is served.
@@ -188,6 +205,12 @@ impl Follower {
         let id = current::read(&directory)?;
         Ok(fs::read(current::snapshot_path(&directory, id))?)
     }
+}
+
+/// Writes a configuration with this storage.
+pub(crate) fn configure(data: &DataDir, storage: &str) -> Result<()> {
+    let config = format!("{QUIET}{storage}");
+    Ok(fs::write(data.root().join("config.toml"), config)?)
 }
 
 /// What a directory says is published.

@@ -3,19 +3,21 @@
 //! A download has a name of its own until all of it is verified; only then does it
 //! take the place of a file that may be served.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
+use object_store::{GetOptions, ObjectMeta, ObjectStoreExt as _};
 use protocol::cose::VerifyingKey;
 use protocol::manifest::{SignedManifest, SnapshotId};
-use std::io::Write as _;
 
 use super::s3::{Storage, service};
 use super::{Pointer, StorageError};
-use crate::durable::{self, FileError, PRIVATE, Pending};
+use crate::durable::{self, FileError, PRIVATE};
 use crate::log;
 use crate::snapshot::{SnapshotError, current, unloaded};
 
@@ -63,8 +65,9 @@ impl Download {
 }
 
 impl Storage {
-    /// Downloads a snapshot and its log, and verifies every byte of it. It is not in
-    /// its place yet.
+    /// Downloads a snapshot and its log, from where an earlier download has stopped,
+    /// and verifies every byte of it. It is not in its place yet. Nothing else may be
+    /// writing to the directory.
     ///
     /// # Errors
     /// [`StorageError::Refused`] if it isn't what the pointer and its manifest say:
@@ -84,15 +87,26 @@ impl Storage {
             object: head.map_err(service("find a snapshot"))?,
         };
         self.require_not_refused(&download)?;
-        self.download(&download)?;
-        let manifest = match unloaded::verify(&download.path, provider) {
-            Ok(manifest) if Pointer::to(&manifest) == *pointer => manifest,
-            Ok(_) => {
-                let sequence = pointer.sequence;
-                self.remove_refused(&download)?;
-                return Err(StorageError::Other { sequence });
+        remove_others(directory, &download.path)?;
+        let mut goes_on = self.download(&download)?;
+        let manifest = loop {
+            match unloaded::verify(&download.path, provider) {
+                Ok(manifest) if Pointer::to(&manifest) == *pointer => break manifest,
+                Ok(_) | Err(SnapshotError::Unusable { .. }) if goes_on => {
+                    tracing::warn!(
+                        sequence = pointer.sequence,
+                        "what an earlier download had left is not a part of the snapshot: it is downloaded from its beginning"
+                    );
+                    durable::remove(&download.path)?;
+                    goes_on = self.download(&download)?;
+                }
+                Ok(_) => {
+                    let sequence = pointer.sequence;
+                    self.remove_refused(&download)?;
+                    return Err(StorageError::Other { sequence });
+                }
+                Err(error) => return Err(self.refuse(&download, error)),
             }
-            Err(error) => return Err(self.refuse(&download, error)),
         };
         self.mirror_log(directory, &manifest)?;
         Ok(download)
@@ -144,22 +158,52 @@ impl Storage {
         )?)
     }
 
-    fn download(&self, download: &Download) -> Result<(), StorageError> {
-        let path = &download.path;
-        let mut file = Pending::create(path, PRIVATE)?;
-        let read = async {
-            let found = self.store().get(&download.object.location).await?;
-            let mut parts = found.into_stream();
-            while let Some(part) = parts.try_next().await? {
-                if let Err(error) = file.write_all(&part) {
-                    return Ok(Err(error));
+    /// Whether it went on from where an earlier one had stopped.
+    fn download(&self, download: &Download) -> Result<bool, StorageError> {
+        let (path, object) = (&download.path, &download.object);
+        let failed = |action| FileError::new(action, path);
+        let mut options = OpenOptions::new();
+        let options = options.create(true).append(true).mode(PRIVATE);
+        let mut file = options.open(path).map_err(failed("open"))?;
+        let mut there = file.metadata().map_err(failed("read"))?.len();
+        if there > object.size {
+            file.set_len(0).map_err(failed("shorten"))?;
+            there = 0;
+        }
+        if there < object.size {
+            let options = GetOptions::new()
+                .with_if_match(object.e_tag.clone())
+                .with_range(Some(there..object.size));
+            let read = async {
+                let found = self.store().get_opts(&object.location, options).await?;
+                let mut parts = found.into_stream();
+                while let Some(part) = parts.try_next().await? {
+                    if let Err(error) = file.write_all(&part) {
+                        return Ok(Err(error));
+                    }
                 }
+                Ok(Ok(()))
+            };
+            let written = self.wait(read).map_err(service("download a snapshot"))?;
+            if let Err(error) = written {
+                // What it took may be what is missing on the disk.
+                durable::remove(path)?;
+                return Err(failed("write")(error).into());
             }
-            Ok(Ok(()))
-        };
-        self.wait(read)
-            .map_err(service("download a snapshot"))?
-            .map_err(FileError::new("write", path))?;
-        Ok(file.replace()?)
+        }
+        file.sync_all().map_err(failed("synchronise"))?;
+        Ok(there > 0)
     }
+}
+
+/// Removes what was downloaded of snapshots that aren't the published one any more.
+fn remove_others(directory: &Path, path: &Path) -> Result<(), FileError> {
+    let failed = || FileError::new("read", directory);
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let other = entry.map_err(failed())?.path();
+        if other.extension().is_some_and(|found| found == EXTENSION) && other != path {
+            durable::remove(&other)?;
+        }
+    }
+    Ok(())
 }
