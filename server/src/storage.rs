@@ -17,6 +17,7 @@ mod log;
 mod pointer;
 mod publish;
 mod s3;
+mod upload;
 
 use std::path::PathBuf;
 

@@ -1,18 +1,14 @@
 //! The storage itself, by `object_store`.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path as Name;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
-    WriteMultipart,
 };
 use protocol::cose::VerifyingKey;
 use protocol::manifest::SignedManifest;
@@ -26,16 +22,11 @@ use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
 
-/// Bytes of an uploaded part: those of a file of 100 GiB are fewer than 10 000.
-const PART_BYTES: usize = 16 << 20;
-
-/// Parts that are on their way at a time.
-const PARTS: usize = 4;
-
 /// Snapshots that are kept, whatever their age.
 const KEPT: u64 = 3;
 
-/// Age from which on others are removed: no follower can still be reading them.
+/// Time after the next one from which on others are removed: no follower can still
+/// be reading them.
 const REMOVED_AFTER: Duration = Duration::from_secs(3600);
 
 /// Where, and who may.
@@ -202,11 +193,15 @@ impl Storage {
                 pointer,
                 version: put.into(),
             }),
-            Err(
-                object_store::Error::Precondition { .. }
-                | object_store::Error::AlreadyExists { .. },
-            ) => Err(StorageError::Raced),
-            Err(error) => Err(service("publish")(error)),
+            Err(error) => match self.current() {
+                // It was done, though what was said of it was lost.
+                Ok(Some(there)) if there.pointer == pointer => Ok(there),
+                _ => Err(match error {
+                    object_store::Error::Precondition { .. }
+                    | object_store::Error::AlreadyExists { .. } => StorageError::Raced,
+                    error => service("publish")(error),
+                }),
+            },
         }
     }
 
@@ -214,61 +209,21 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::Service`].
-    pub fn remove_old(&self, newest: &Pointer) -> Result<usize, StorageError> {
+    pub fn remove_old(&self, newest: &Pointer, now: SystemTime) -> Result<usize, StorageError> {
         let remove = async {
             let names = self.prefix.clone().join("snapshots");
             let all: Vec<_> = self.store.list(Some(&names)).try_collect().await?;
-            let mut removed = 0;
-            for object in all {
-                let sequence = object.location.filename().and_then(sequence);
-                let is_old = sequence.is_some_and(|found| found + KEPT <= newest.sequence);
-                let now = std::time::SystemTime::now();
-                let written = std::time::SystemTime::from(object.last_modified);
-                let age = now.duration_since(written).unwrap_or_default();
-                if is_old && age > REMOVED_AFTER {
-                    self.store.delete(&object.location).await?;
-                    removed += 1;
-                }
+            let all = all.into_iter().filter_map(|object| {
+                let sequence = object.location.filename().and_then(sequence)?;
+                Some((sequence, object.last_modified.into(), object.location))
+            });
+            let old = old(all.collect(), newest.sequence, now);
+            for name in &old {
+                self.store.delete(name).await?;
             }
-            Ok(removed)
+            Ok(old.len())
         };
         self.wait(remove).map_err(service("remove old snapshots"))
-    }
-
-    async fn upload(&self, path: &Path, name: &Name) -> Result<(), StorageError> {
-        let failed = |source| StorageError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let upload = service("upload a snapshot");
-        let mut file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        // Its name has the digest of its manifest: it is there already.
-        if let Ok(there) = self.store.head(name).await
-            && there.size == length
-        {
-            return Ok(());
-        }
-        let parts = match self.store.put_multipart(name).await {
-            Ok(parts) => parts,
-            Err(error) => return Err(upload(error)),
-        };
-        let mut parts = WriteMultipart::new_with_chunk_size(parts, PART_BYTES);
-        let mut part = vec![0; PART_BYTES];
-        loop {
-            let read = file.read(&mut part).map_err(failed)?;
-            if read == 0 {
-                break;
-            }
-            parts.put(Bytes::copy_from_slice(&part[..read]));
-            if let Err(error) = parts.wait_for_capacity(PARTS).await {
-                return Err(upload(error));
-            }
-        }
-        match parts.finish().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(upload(error)),
-        }
     }
 
     pub(super) fn store(&self) -> &dyn ObjectStore {
@@ -307,6 +262,27 @@ impl Drop for Storage {
     }
 }
 
+/// Which of objects with these sequences and times are of no use any more. A
+/// follower may have begun with one as long as none came after it, however old it
+/// was by then.
+fn old<T>(mut all: Vec<(u64, SystemTime, T)>, newest: u64, now: SystemTime) -> Vec<T> {
+    all.sort_by_key(|(sequence, ..)| std::cmp::Reverse(*sequence));
+    let (mut old, mut superseded, mut successor) = (Vec::new(), now, now);
+    let mut last = None;
+    for (sequence, written, object) in all {
+        if last != Some(sequence) {
+            superseded = successor;
+        }
+        last = Some(sequence);
+        successor = successor.min(written);
+        let since = now.duration_since(superseded).unwrap_or_default();
+        if sequence + KEPT <= newest && since > REMOVED_AFTER {
+            old.push(object);
+        }
+    }
+    old
+}
+
 /// The sequence in an object's name.
 fn sequence(name: &str) -> Option<u64> {
     name.strip_suffix(".sotto")?.split_once('-')?.0.parse().ok()
@@ -322,5 +298,31 @@ pub(super) fn service(action: &'static str) -> impl FnOnce(object_store::Error) 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_superseded_an_hour_ago_is_old() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30);
+        let minutes = |ago: u64| now - Duration::from_secs(60 * ago);
+        let old = |all: &[(u64, u64)], newest| {
+            let all = all.iter().map(|(at, ago)| (*at, minutes(*ago), *at));
+            old(all.collect(), newest, now)
+        };
+        // Published long ago and the newest until a moment ago.
+        assert!(old(&[(1, 900), (2, 3), (3, 2), (4, 1)], 4).is_empty());
+        assert_eq!(old(&[(1, 900), (2, 61), (3, 2), (4, 1)], 4), [1]);
+        assert_eq!(old(&[(4, 70), (2, 90), (1, 99), (3, 80)], 4), [1]);
+        // Those that lost a race count like those that won it.
+        assert_eq!(
+            old(&[(1, 99), (1, 30), (2, 80), (2, 20), (9, 1)], 9),
+            [1, 1]
+        );
+        assert!(old(&[(1, 99), (2, 90), (3, 80)], 3).is_empty());
+        assert!(old(&[], 3).is_empty());
     }
 }
