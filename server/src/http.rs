@@ -265,12 +265,35 @@ impl AppState {
     /// # Errors
     /// [`StartError::OprfKey`]; the one before stays.
     pub fn replace_snapshot(&self, snapshot: Snapshot) -> Result<(), StartError> {
-        if !self.evaluator.keys().serves(snapshot.manifest()) {
-            return Err(StartError::OprfKey);
-        }
+        self.require_key_of(&snapshot)?;
         let snapshot = Arc::new(snapshot);
         self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
         Ok(())
+    }
+
+    /// Serves a snapshot again that was withdrawn, unless a newer one is served by
+    /// now; whether it is.
+    ///
+    /// # Errors
+    /// [`StartError::OprfKey`].
+    pub fn restore_snapshot(&self, snapshot: Snapshot) -> Result<bool, StartError> {
+        self.require_key_of(&snapshot)?;
+        let snapshot = Arc::new(snapshot);
+        let before = self
+            .served
+            .rcu(|served| served.with_unless_newer(&snapshot));
+        Ok(!before.is_newer_than(&snapshot))
+    }
+
+    /// That the key which a snapshot was built under evaluates.
+    ///
+    /// # Errors
+    /// [`StartError::OprfKey`].
+    pub fn require_key_of(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        match self.evaluator.keys().serves(snapshot.manifest()) {
+            true => Ok(()),
+            false => Err(StartError::OprfKey),
+        }
     }
 
     /// The keys that evaluate.
