@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::schedule::{Schedule, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
+use crate::data_dir::WriterLock;
 use crate::http::{self, StartError};
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
@@ -20,8 +21,8 @@ enum Elsewhere {
     Nothing,
     /// Its file is in its place.
     Here(SnapshotId),
-    /// It has its place once it was loaded and tried.
-    Downloaded(Download),
+    /// It has its place once it was loaded and tried; nothing else writes until then.
+    Downloaded(Download, WriterLock),
 }
 
 impl Rebuilder {
@@ -32,7 +33,7 @@ impl Rebuilder {
     /// # Errors
     /// [`RebuildError`]; what was served still is.
     pub fn take_over(&self) -> Result<Rebuilt, RebuildError> {
-        let (id, path, download) = match self.published_elsewhere()? {
+        let (id, path, downloaded) = match self.published_elsewhere()? {
             Elsewhere::Nothing => {
                 return Ok(match self.state.snapshot() {
                     Some(_) => Rebuilt::UpToDate,
@@ -43,8 +44,9 @@ impl Rebuilder {
                 let path = current::snapshot_path(&self.data.snapshots(), id);
                 (id, path, None)
             }
-            Elsewhere::Downloaded(download) => {
-                (download.id(), download.path().to_owned(), Some(download))
+            Elsewhere::Downloaded(download, lock) => {
+                let path = download.path().to_owned();
+                (download.id(), path, Some((download, lock)))
             }
         };
         let ring = self.load(&self.data.oprf_key_dir(&self.config)?)?;
@@ -53,23 +55,24 @@ impl Rebuilder {
         self.retire_before();
         let before = self.state.snapshot().map(|before| before.id());
         let loaded = http::load_from(path, &self.data, &self.config, id);
-        let snapshot = match (loaded, &self.storage, &download) {
+        let snapshot = match (loaded, &self.storage, &downloaded) {
             // Only the trial has shown it.
-            (Err(StartError::Snapshot(error)), Some(storage), Some(download)) => {
+            (Err(StartError::Snapshot(error)), Some(storage), Some((download, _))) => {
                 return Err(storage.refuse(download, error).into());
             }
             (loaded, ..) => loaded?,
         };
-        if let Some(download) = download {
+        // What a start would refuse isn't named as the published one.
+        let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+        self.state.require_key_of(&snapshot)?;
+        if let Some((download, _lock)) = downloaded {
             let directory = self.data.snapshots();
             download.place()?;
             current::replace(&directory, id)?;
             let keep: Vec<SnapshotId> = [Some(id), before].into_iter().flatten().collect();
             current::remove_others(&directory, &keep)?;
         }
-        let digest = snapshot.manifest().token_keys;
-        self.state
-            .replace_tokens(Tokens::open(&self.data, digest.as_ref())?);
+        self.state.replace_tokens(tokens);
         self.state.replace_snapshot(snapshot)?;
         Ok(Rebuilt::Served(id))
     }
@@ -103,8 +106,9 @@ impl Rebuilder {
         if pointer.sequence < known {
             return Err(older(pointer.sequence).into());
         }
+        let lock = self.data.lock()?;
         let download = storage.fetch(&pointer, &directory, &provider)?;
-        Ok(Elsewhere::Downloaded(download))
+        Ok(Elsewhere::Downloaded(download, lock))
     }
 }
 
