@@ -74,7 +74,7 @@ async fn what_was_withdrawn_does_not_come_back_over_a_newer_one() -> Result<()> 
         let site = Site::new(None, 77)?;
         let server = site.server()?;
         let (data, config) = (site.data(), site.data().config()?);
-        let read = || -> Result<_> { Ok(server::http::published(data, &config)?.context("one")?) };
+        let read = || -> Result<_> { server::http::published(data, &config)?.context("one") };
         let old = read()?;
         server.state.withdraw_snapshots();
         ensure!(server.state.restore_snapshot(old)?);
