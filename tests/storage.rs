@@ -1,6 +1,21 @@
 //! Snapshots in S3-compatible storage: one server publishes, others follow; of two
 //! publishers one wins each time; what is damaged there is not served.
 
+#[path = "storage/contract.rs"]
+mod contract;
+#[path = "storage/damage.rs"]
+mod damage;
+#[path = "storage/interrupted.rs"]
+mod interrupted;
+#[path = "storage/proxy.rs"]
+mod proxy;
+#[path = "storage/publishing.rs"]
+mod publishing;
+#[path = "storage/restarts.rs"]
+mod restarts;
+#[path = "storage/site.rs"]
+mod site;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};

@@ -347,9 +347,9 @@ impl DataDir {
             .map_err(FileError::new("open", &path))?;
         match file.try_lock() {
             Ok(()) => {
-                // Of a process that was killed while it wrote a key.
-                for keys in ["keys", "keys/oprf", "keys/tokens"] {
-                    durable::remove_pending(&self.path(keys))?;
+                // Of a process that was killed while it wrote a key or a snapshot.
+                for directory in ["keys", "keys/oprf", "keys/tokens", "snapshots"] {
+                    durable::remove_pending(&self.path(directory))?;
                 }
                 Ok(WriterLock { _file: file })
             }

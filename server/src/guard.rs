@@ -62,8 +62,10 @@ fn read_again(data: &DataDir, config: &Config, state: &AppState) -> Result<(), S
         return Ok(());
     }
     if let Some(snapshot) = http::published(data, config)? {
-        tracing::info!(snapshot = %snapshot.id(), "serving the snapshot again, read from its file and verified");
-        state.replace_snapshot(snapshot)?;
+        let id = snapshot.id();
+        if state.restore_snapshot(snapshot)? {
+            tracing::info!(snapshot = %id, "serving the snapshot again, read from its file and verified");
+        }
     }
     Ok(())
 }

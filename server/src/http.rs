@@ -17,6 +17,7 @@ mod redeem;
 mod served;
 mod tokens;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -270,13 +271,36 @@ impl AppState {
     /// # Errors
     /// [`StartError::OprfKey`]; the one before stays.
     pub fn replace_snapshot(&self, snapshot: Snapshot) -> Result<(), StartError> {
-        if !self.evaluator.keys().serves(snapshot.manifest()) {
-            return Err(StartError::OprfKey);
-        }
+        self.require_key_of(&snapshot)?;
         let snapshot = Arc::new(snapshot);
         self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
         self.metrics.swapped((self.clock)());
         Ok(())
+    }
+
+    /// Serves a snapshot again that was withdrawn, unless a newer one is served by
+    /// now; whether it is.
+    ///
+    /// # Errors
+    /// [`StartError::OprfKey`].
+    pub fn restore_snapshot(&self, snapshot: Snapshot) -> Result<bool, StartError> {
+        self.require_key_of(&snapshot)?;
+        let snapshot = Arc::new(snapshot);
+        let before = self
+            .served
+            .rcu(|served| served.with_unless_newer(&snapshot));
+        Ok(!before.is_newer_than(&snapshot))
+    }
+
+    /// That the key which a snapshot was built under evaluates.
+    ///
+    /// # Errors
+    /// [`StartError::OprfKey`].
+    pub fn require_key_of(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        match self.evaluator.keys().serves(snapshot.manifest()) {
+            true => Ok(()),
+            false => Err(StartError::OprfKey),
+        }
     }
 
     /// The keys that evaluate.
@@ -407,6 +431,24 @@ pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, St
 /// # Errors
 /// [`StartError`].
 pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot, StartError> {
+    load_from(
+        current::snapshot_path(&data.snapshots(), id),
+        data,
+        config,
+        id,
+    )
+}
+
+/// The same of a file that isn't in its place yet.
+///
+/// # Errors
+/// [`StartError`].
+pub fn load_from(
+    path: PathBuf,
+    data: &DataDir,
+    config: &Config,
+    id: SnapshotId,
+) -> Result<Snapshot, StartError> {
     let directory = data.snapshots();
     let backend = config.queries.backend().map_err(StartError::Backend)?;
     // For a person who waits; elsewhere the log has nothing but its own lines.
@@ -415,7 +457,8 @@ pub fn load(data: &DataDir, config: &Config, id: SnapshotId) -> Result<Snapshot,
         _ => Progress::Logged,
     };
     let provider = data.provider_public_key()?;
-    let snapshot = Snapshot::load(&directory, id, &provider, Memory::OfSystem, progress)?;
+    let memory = Memory::OfSystem;
+    let snapshot = Snapshot::load_from(path, &directory, id, &provider, memory, progress)?;
     let snapshot = snapshot.with_backend(backend);
     let stage = progress.stage("look up", 0);
     match snapshot.try_out() {

@@ -24,7 +24,7 @@ use crate::oprf_keys::{EpochKey, OprfKeyDir, OprfKeyRing, OprfKeysError};
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotError;
-use crate::snapshot::build::{BuildError, BuildOptions, Clock, Finished};
+use crate::snapshot::build::{BuildError, BuildOptions, Clock, Finished, published_manifest};
 use crate::storage::{self, PublishError, Storage, StorageError};
 use crate::store::StoreError;
 use crate::tokens::Tokens;
@@ -166,7 +166,7 @@ impl Rebuilder {
         let now = UnixTime::now();
         let keys = self.data.oprf_key_dir(&self.config)?;
         let due = when == When::Now || self.is_due(&keys, now)?;
-        if !due && self.is_settled(&keys, now)? {
+        if !due && self.is_settled(&keys, now)? && self.is_in_storage()? {
             return Ok(Rebuilt::UpToDate);
         }
         let _lock = self.data.lock()?;
@@ -187,7 +187,51 @@ impl Rebuilder {
             let ring = keys.settle(ring, before, published, self.lifetime_secs(), now)?;
             self.state.replace_oprf_keys(ring);
         }
+        if !due {
+            return self.synchronise();
+        }
         Ok(rebuilt)
+    }
+
+    /// Whether followers can have what is served.
+    fn is_in_storage(&self) -> Result<bool, RebuildError> {
+        let (Some(storage), Some(served)) = (&self.storage, self.state.snapshot()) else {
+            return Ok(true);
+        };
+        let there = storage.current()?.map(|there| there.pointer.manifest);
+        Ok(there == Some(served.signed_manifest().digest()))
+    }
+
+    /// Publishes in the storage what a process here has published and could not put
+    /// there before it ended, or serves what another publisher has put there.
+    fn synchronise(&self) -> Result<Rebuilt, RebuildError> {
+        let Some(storage) = &self.storage else {
+            return Ok(Rebuilt::UpToDate);
+        };
+        let (directory, provider) = (self.data.snapshots(), self.data.provider_public_key()?);
+        storage.synchronise(&directory, &provider)?;
+        let here = published_manifest(&directory, &provider)?.map(|here| here.digest());
+        let served = self.state.snapshot();
+        let served = served.map(|served| served.signed_manifest().digest());
+        match here == served {
+            true => Ok(Rebuilt::UpToDate),
+            false => self.serve_published(),
+        }
+    }
+
+    fn serve_published(&self) -> Result<Rebuilt, RebuildError> {
+        // Two are in memory at most.
+        self.retire_before();
+        let begun = Instant::now();
+        let Some(snapshot) = http::published(&self.data, &self.config)? else {
+            return Ok(Rebuilt::Empty);
+        };
+        let id = snapshot.id();
+        let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+        self.state.replace_tokens(tokens);
+        self.state.replace_snapshot(snapshot)?;
+        self.state.metrics().stage(Stage::Load, begun.elapsed());
+        Ok(Rebuilt::Served(id))
     }
 
     fn build(&self, oprf: &EpochKey, now: UnixTime) -> Result<Rebuilt, RebuildError> {
@@ -199,21 +243,11 @@ impl Rebuilder {
             None => return Ok(Rebuilt::Empty),
         }
         metrics.stage(Stage::Build, begun.elapsed());
-        // Two are in memory at most.
-        self.retire_before();
-        let begun = Instant::now();
-        match http::published(&self.data, &self.config)? {
-            Some(snapshot) => {
-                let id = snapshot.id();
-                let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
-                self.state.replace_tokens(tokens);
-                self.state.replace_snapshot(snapshot)?;
-                metrics.stage(Stage::Load, begun.elapsed());
-                Tokens::forget_directories_but(&self.data, &token_keys)?;
-                Ok(Rebuilt::Served(id))
-            }
-            None => Ok(Rebuilt::Empty),
+        let rebuilt = self.serve_published()?;
+        if let Rebuilt::Served(_) = rebuilt {
+            Tokens::forget_directories_but(&self.data, &token_keys)?;
         }
+        Ok(rebuilt)
     }
 
     /// Builds and publishes; `None` if there is nothing to publish yet.

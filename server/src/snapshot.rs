@@ -5,6 +5,7 @@ pub mod current;
 pub mod file;
 pub mod inspect;
 mod trial;
+pub mod unloaded;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -184,6 +185,22 @@ impl Snapshot {
         progress: Progress,
     ) -> Result<Self, SnapshotError> {
         let path = current::snapshot_path(directory, id);
+        Self::load_from(path, directory, id, provider, memory, progress)
+    }
+
+    /// The same of a file that isn't in its place in the directory yet; the log of
+    /// manifests is.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_from(
+        path: PathBuf,
+        directory: &Path,
+        id: SnapshotId,
+        provider: &VerifyingKey,
+        memory: Memory,
+        progress: Progress,
+    ) -> Result<Self, SnapshotError> {
         let file = LoadedFile::read(&path, memory, progress)?;
         let objects = Arc::new(Directory::new(directory));
         // Until the manifest is known to be whose it should be.
@@ -376,7 +393,7 @@ impl Snapshot {
         &self.params
     }
 
-    /// Its file.
+    /// The file that it was loaded from.
     pub fn path(&self) -> &Path {
         self.file.path()
     }

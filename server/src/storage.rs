@@ -12,15 +12,18 @@
 //! directory stays what a server works with: a publisher uploads from it, a
 //! follower downloads into it.
 
+mod download;
 mod log;
 mod pointer;
 mod publish;
 mod s3;
+mod upload;
 
 use std::path::PathBuf;
 
 use protocol::manifest::ManifestError;
 
+pub use download::Download;
 pub use pointer::Pointer;
 pub use publish::{PublishError, publish};
 pub use s3::{Credentials, Current, S3Options, Storage};
@@ -63,6 +66,26 @@ pub enum StorageError {
     Other {
         /// Its place in the chain.
         sequence: u64,
+    },
+    /// What was downloaded isn't whole.
+    #[error(
+        "the snapshot {sequence} of the storage was refused and removed again, and what was published here still is: {source}"
+    )]
+    Refused {
+        /// Its place in the chain.
+        sequence: u64,
+        /// What is wrong with it.
+        source: Box<SnapshotError>,
+    },
+    /// The same object as was refused a while ago.
+    #[error(
+        "the snapshot {sequence} of the storage is the one that was refused: it is downloaded again when it has changed, or after {} minutes", .after.as_secs() / 60
+    )]
+    StillRefused {
+        /// Its place in the chain.
+        sequence: u64,
+        /// Time from the refusal.
+        after: std::time::Duration,
     },
     /// The storage has gone back.
     #[error(

@@ -93,6 +93,23 @@ pub fn build(
     clock: Clock,
     storage: Option<&Storage>,
 ) -> Result<SnapshotId, PublishError> {
+    build_as(data, store, clock, storage, BuildId(rand::random()))
+}
+
+/// The same under a build id: the same store gives the same content again.
+///
+/// # Errors
+/// What the build or the storage says.
+///
+/// # Panics
+/// Without keys, trust list or configuration.
+pub fn build_as(
+    data: &DataDir,
+    store: &dyn Store,
+    clock: Clock,
+    storage: Option<&Storage>,
+    build_id: BuildId,
+) -> Result<SnapshotId, PublishError> {
     let now = UnixTime::now();
     let provider = data.provider_key().expect("the provider's key");
     let oprf = data.oprf_key().expect("the OPRF's key");
@@ -107,7 +124,7 @@ pub fn build(
         lifetime_secs: 3600,
         now,
         clock,
-        build_id: BuildId(rand::random()),
+        build_id,
         progress: Progress::Logged,
         memory: Memory::OfSystem,
     };

@@ -114,6 +114,11 @@ fn if_due(
         waited && (aged || changes > 0) || enough > 0 && changes >= enough
     });
     if !due {
+        // What was published here alone goes to the storage all the same.
+        if let Some(storage) = data.storage(config)?.filter(|_| waited) {
+            let _lock = data.lock()?;
+            storage.synchronise(&data.snapshots(), &data.provider_public_key()?)?;
+        }
         return Ok(None);
     }
     match snapshot::publish(data, config, store, Clock::Trusted, Progress::Logged) {

@@ -41,6 +41,19 @@ impl Served {
         }
     }
 
+    /// The same, unless the newest one is newer: it came while this one was read.
+    pub(super) fn with_unless_newer(&self, snapshot: &Arc<Snapshot>) -> Self {
+        match self.is_newer_than(snapshot) {
+            true => self.clone(),
+            false => self.with(Arc::clone(snapshot)),
+        }
+    }
+
+    pub(super) fn is_newer_than(&self, snapshot: &Snapshot) -> bool {
+        let known = self.newest.as_ref();
+        known.is_some_and(|known| known.manifest().sequence > snapshot.manifest().sequence)
+    }
+
     pub(super) fn without_before(&self) -> Self {
         Self {
             newest: self.newest.clone(),

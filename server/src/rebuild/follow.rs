@@ -10,14 +10,24 @@ use tokio::time::Instant;
 use super::schedule::{Schedule, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
 use crate::background;
-use crate::http;
+use crate::data_dir::WriterLock;
+use crate::http::{self, StartError};
 use crate::log::Directory;
 use crate::metrics::Stage;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
-use crate::storage::StorageError;
+use crate::storage::{Download, StorageError};
 use crate::tokens::Tokens;
 use crate::witness::refresh;
+
+/// A snapshot that isn't served yet.
+enum Elsewhere {
+    Nothing,
+    /// Its file is in its place.
+    Here(SnapshotId),
+    /// It has its place once it was loaded and tried; nothing else writes until then.
+    Downloaded(Download, WriterLock),
+}
 
 impl Rebuilder {
     /// Serves what is published in the storage, or without one in the data
@@ -32,11 +42,21 @@ impl Rebuilder {
     }
 
     fn load_and_serve(&self) -> Result<Rebuilt, RebuildError> {
-        let Some(id) = self.published_elsewhere()? else {
-            return Ok(match self.state.snapshot() {
-                Some(_) => Rebuilt::UpToDate,
-                None => Rebuilt::Empty,
-            });
+        let (id, path, downloaded) = match self.published_elsewhere()? {
+            Elsewhere::Nothing => {
+                return Ok(match self.state.snapshot() {
+                    Some(_) => Rebuilt::UpToDate,
+                    None => Rebuilt::Empty,
+                });
+            }
+            Elsewhere::Here(id) => {
+                let path = current::snapshot_path(&self.data.snapshots(), id);
+                (id, path, None)
+            }
+            Elsewhere::Downloaded(download, lock) => {
+                let path = download.path().to_owned();
+                (download.id(), path, Some((download, lock)))
+            }
         };
         let metrics = self.state.metrics();
         let _running = metrics.rebuilding();
@@ -46,24 +66,32 @@ impl Rebuilder {
         self.retire_before();
         let before = self.state.snapshot().map(|before| before.id());
         let begun = Instant::now();
-        let snapshot = http::load(&self.data, &self.config, id)?;
-        if self.storage.is_some() {
+        let loaded = http::load_from(path, &self.data, &self.config, id);
+        let snapshot = match (loaded, &self.storage, &downloaded) {
+            // Only the trial has shown it.
+            (Err(StartError::Snapshot(error)), Some(storage), Some((download, _))) => {
+                return Err(storage.refuse(download, error).into());
+            }
+            (loaded, ..) => loaded?,
+        };
+        // What a start would refuse isn't named as the published one.
+        let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+        self.state.require_key_of(&snapshot)?;
+        if let Some((download, _lock)) = downloaded {
             let directory = self.data.snapshots();
+            download.place()?;
             current::replace(&directory, id)?;
             let keep: Vec<SnapshotId> = [Some(id), before].into_iter().flatten().collect();
             current::remove_others(&directory, &keep)?;
         }
-        let digest = snapshot.manifest().token_keys;
-        self.state
-            .replace_tokens(Tokens::open(&self.data, digest.as_ref())?);
+        self.state.replace_tokens(tokens);
         self.state.replace_snapshot(snapshot)?;
         metrics.stage(Stage::Load, begun.elapsed());
         Ok(Rebuilt::Served(id))
     }
 
-    /// The published snapshot, if it is another than the served one; its file is
-    /// in the data directory then.
-    fn published_elsewhere(&self) -> Result<Option<SnapshotId>, RebuildError> {
+    /// The published snapshot, if it is another than the served one.
+    fn published_elsewhere(&self) -> Result<Elsewhere, RebuildError> {
         let (directory, provider) = (self.data.snapshots(), self.data.provider_public_key()?);
         let served = self.state.snapshot();
         let served = served.as_ref().map(|served| served.signed_manifest());
@@ -72,17 +100,17 @@ impl Rebuilder {
         let older = |found| StorageError::Older { known, found };
         let Some(storage) = &self.storage else {
             let Some(here) = published_manifest(&directory, &provider)? else {
-                return Ok(None);
+                return Ok(Elsewhere::Nothing);
             };
             let manifest = here.unverified();
             return match Some(here.digest()) == digest {
-                true => Ok(None),
+                true => Ok(Elsewhere::Nothing),
                 false if manifest.sequence < known => Err(older(manifest.sequence).into()),
-                false => Ok(Some(manifest.snapshot)),
+                false => Ok(Elsewhere::Here(manifest.snapshot)),
             };
         };
         let Some(there) = storage.current()? else {
-            return Ok(None);
+            return Ok(Elsewhere::Nothing);
         };
         let pointer = there.pointer;
         if let Some(served) = served
@@ -93,13 +121,14 @@ impl Rebuilder {
             if let Err(error) = refresh(&**storage, &here, served, &provider) {
                 tracing::warn!(%error, "who has cosigned the checkpoint is not known");
             }
-            return Ok(None);
+            return Ok(Elsewhere::Nothing);
         }
         if pointer.sequence < known {
             return Err(older(pointer.sequence).into());
         }
-        storage.fetch(&pointer, &directory, &provider)?;
-        Ok(Some(pointer.snapshot))
+        let lock = self.data.lock()?;
+        let download = storage.fetch(&pointer, &directory, &provider)?;
+        Ok(Elsewhere::Downloaded(download, lock))
     }
 }
 

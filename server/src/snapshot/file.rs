@@ -144,7 +144,7 @@ impl Sections {
     }
 
     /// Those that are there, in the order of the file.
-    fn present(&self) -> impl Iterator<Item = Section> {
+    pub(super) fn present(&self) -> impl Iterator<Item = Section> {
         let all = Section::ALL.into_iter();
         all.filter(|section| *section != Section::Filter || !self.range(*section).is_empty())
     }

@@ -1,6 +1,7 @@
 //! Builds that other servers follow.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{Storage, StorageError};
 use crate::snapshot::build::{self, BuildError, BuildOptions, Finished, published_manifest};
@@ -48,7 +49,7 @@ pub fn publish(
     }
     let pushed = pushed?;
     // Whatever stays is removed after a later build.
-    if let Err(error) = storage.remove_old(&pushed.pointer) {
+    if let Err(error) = storage.remove_old(&pushed.pointer, SystemTime::now()) {
         tracing::warn!(%error, "old snapshots stay in the storage");
     }
     stage.finish(&format!("manifest {}", pushed.pointer.sequence));

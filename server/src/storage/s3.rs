@@ -1,18 +1,14 @@
 //! The storage itself, by `object_store`.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path as Name;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
-    WriteMultipart,
 };
 use protocol::cose::VerifyingKey;
 use protocol::manifest::SignedManifest;
@@ -20,22 +16,17 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
+use super::download::Refused;
 use super::{Pointer, StorageError};
-use crate::durable::{self, FileError, PRIVATE, Pending};
 use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
 
-/// Bytes of an uploaded part: those of a file of 100 GiB are fewer than 10 000.
-const PART_BYTES: usize = 16 << 20;
-
-/// Parts that are on their way at a time.
-const PARTS: usize = 4;
-
 /// Snapshots that are kept, whatever their age.
 const KEPT: u64 = 3;
 
-/// Age from which on others are removed: no follower can still be reading them.
+/// Time after the next one from which on others are removed: no follower can still
+/// be reading them.
 const REMOVED_AFTER: Duration = Duration::from_secs(3600);
 
 /// Where, and who may.
@@ -74,6 +65,8 @@ pub struct Current {
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     prefix: Name,
+    /// What was downloaded last and wasn't whole.
+    pub(super) refused: Mutex<Option<Refused>>,
     /// There until it is dropped.
     runtime: Option<Runtime>,
 }
@@ -109,6 +102,7 @@ impl Storage {
         Ok(Self {
             store: Arc::new(store),
             prefix: Name::from(options.prefix.as_str()),
+            refused: Mutex::default(),
             runtime: Some(runtime),
         })
     }
@@ -167,7 +161,7 @@ impl Storage {
                 if found < known {
                     return Err(StorageError::Older { known, found });
                 }
-                self.fetch(&there.pointer, directory, provider)?;
+                self.fetch(&there.pointer, directory, provider)?.place()?;
                 current::replace(directory, there.pointer.snapshot)?;
                 Ok(Some(there))
             }
@@ -199,117 +193,37 @@ impl Storage {
                 pointer,
                 version: put.into(),
             }),
-            Err(
-                object_store::Error::Precondition { .. }
-                | object_store::Error::AlreadyExists { .. },
-            ) => Err(StorageError::Raced),
-            Err(error) => Err(service("publish")(error)),
+            Err(error) => match self.current() {
+                // It was done, though what was said of it was lost.
+                Ok(Some(there)) if there.pointer == pointer => Ok(there),
+                _ => Err(match error {
+                    object_store::Error::Precondition { .. }
+                    | object_store::Error::AlreadyExists { .. } => StorageError::Raced,
+                    error => service("publish")(error),
+                }),
+            },
         }
-    }
-
-    /// Downloads a snapshot, whole or not at all, and compares its manifest. The
-    /// rest of it is verified when it is loaded.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub fn fetch(
-        &self,
-        pointer: &Pointer,
-        directory: &Path,
-        provider: &VerifyingKey,
-    ) -> Result<(), StorageError> {
-        // Beside the place that a served snapshot of the same content may have.
-        let path = directory.join(format!("{}.download", pointer.manifest));
-        let mut file = Pending::create(&path, PRIVATE)?;
-        let name = self.object(pointer);
-        let download = async {
-            let mut parts = self.store.get(&name).await?.into_stream();
-            while let Some(part) = parts.try_next().await? {
-                if let Err(error) = file.write_all(&part) {
-                    return Ok(Err(error));
-                }
-            }
-            Ok(Ok(()))
-        };
-        self.wait(download)
-            .map_err(service("download a snapshot"))?
-            .map_err(FileError::new("write", &path))?;
-        file.replace()?;
-        let manifest = crate::snapshot::build::manifest_of(&path, provider);
-        let named = |manifest: &SignedManifest| Pointer::to(manifest) == *pointer;
-        if !manifest.as_ref().is_ok_and(named) {
-            durable::remove(&path)?;
-        }
-        let manifest = manifest.map_err(Box::new)?;
-        if !named(&manifest) {
-            return Err(StorageError::Other {
-                sequence: pointer.sequence,
-            });
-        }
-        log::mirror(self, &log::Directory::new(directory), &manifest)?;
-        durable::supersede(&path, &current::snapshot_path(directory, pointer.snapshot))?;
-        Ok(())
     }
 
     /// Removes snapshots that nobody serves any more; gives how many.
     ///
     /// # Errors
     /// [`StorageError::Service`].
-    pub fn remove_old(&self, newest: &Pointer) -> Result<usize, StorageError> {
+    pub fn remove_old(&self, newest: &Pointer, now: SystemTime) -> Result<usize, StorageError> {
         let remove = async {
             let names = self.prefix.clone().join("snapshots");
             let all: Vec<_> = self.store.list(Some(&names)).try_collect().await?;
-            let mut removed = 0;
-            for object in all {
-                let sequence = object.location.filename().and_then(sequence);
-                let is_old = sequence.is_some_and(|found| found + KEPT <= newest.sequence);
-                let now = std::time::SystemTime::now();
-                let written = std::time::SystemTime::from(object.last_modified);
-                let age = now.duration_since(written).unwrap_or_default();
-                if is_old && age > REMOVED_AFTER {
-                    self.store.delete(&object.location).await?;
-                    removed += 1;
-                }
+            let all = all.into_iter().filter_map(|object| {
+                let sequence = object.location.filename().and_then(sequence)?;
+                Some((sequence, object.last_modified.into(), object.location))
+            });
+            let old = old(all.collect(), newest.sequence, now);
+            for name in &old {
+                self.store.delete(name).await?;
             }
-            Ok(removed)
+            Ok(old.len())
         };
         self.wait(remove).map_err(service("remove old snapshots"))
-    }
-
-    async fn upload(&self, path: &Path, name: &Name) -> Result<(), StorageError> {
-        let failed = |source| StorageError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let upload = service("upload a snapshot");
-        let mut file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        // Its name has the digest of its manifest: it is there already.
-        if let Ok(there) = self.store.head(name).await
-            && there.size == length
-        {
-            return Ok(());
-        }
-        let parts = match self.store.put_multipart(name).await {
-            Ok(parts) => parts,
-            Err(error) => return Err(upload(error)),
-        };
-        let mut parts = WriteMultipart::new_with_chunk_size(parts, PART_BYTES);
-        let mut part = vec![0; PART_BYTES];
-        loop {
-            let read = file.read(&mut part).map_err(failed)?;
-            if read == 0 {
-                break;
-            }
-            parts.put(Bytes::copy_from_slice(&part[..read]));
-            if let Err(error) = parts.wait_for_capacity(PARTS).await {
-                return Err(upload(error));
-            }
-        }
-        match parts.finish().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(upload(error)),
-        }
     }
 
     pub(super) fn store(&self) -> &dyn ObjectStore {
@@ -333,7 +247,7 @@ impl Storage {
         self.name("current.json")
     }
 
-    fn object(&self, pointer: &Pointer) -> Name {
+    pub(super) fn object(&self, pointer: &Pointer) -> Name {
         let (sequence, manifest) = (pointer.sequence, pointer.manifest);
         self.name(&format!("snapshots/{sequence}-{manifest}.sotto"))
     }
@@ -348,12 +262,33 @@ impl Drop for Storage {
     }
 }
 
+/// Which of objects with these sequences and times are of no use any more. A
+/// follower may have begun with one as long as none came after it, however old it
+/// was by then.
+fn old<T>(mut all: Vec<(u64, SystemTime, T)>, newest: u64, now: SystemTime) -> Vec<T> {
+    all.sort_by_key(|(sequence, ..)| std::cmp::Reverse(*sequence));
+    let (mut old, mut superseded, mut successor) = (Vec::new(), now, now);
+    let mut last = None;
+    for (sequence, written, object) in all {
+        if last != Some(sequence) {
+            superseded = successor;
+        }
+        last = Some(sequence);
+        successor = successor.min(written);
+        let since = now.duration_since(superseded).unwrap_or_default();
+        if sequence + KEPT <= newest && since > REMOVED_AFTER {
+            old.push(object);
+        }
+    }
+    old
+}
+
 /// The sequence in an object's name.
 fn sequence(name: &str) -> Option<u64> {
     name.strip_suffix(".sotto")?.split_once('-')?.0.parse().ok()
 }
 
-fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageError {
+pub(super) fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageError {
     move |source| StorageError::Service {
         action,
         source: Box::new(source),
@@ -363,5 +298,31 @@ fn service(action: &'static str) -> impl FnOnce(object_store::Error) -> StorageE
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_superseded_an_hour_ago_is_old() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30);
+        let minutes = |ago: u64| now - Duration::from_secs(60 * ago);
+        let old = |all: &[(u64, u64)], newest| {
+            let all = all.iter().map(|(at, ago)| (*at, minutes(*ago), *at));
+            old(all.collect(), newest, now)
+        };
+        // Published long ago and the newest until a moment ago.
+        assert!(old(&[(1, 900), (2, 3), (3, 2), (4, 1)], 4).is_empty());
+        assert_eq!(old(&[(1, 900), (2, 61), (3, 2), (4, 1)], 4), [1]);
+        assert_eq!(old(&[(4, 70), (2, 90), (1, 99), (3, 80)], 4), [1]);
+        // Those that lost a race count like those that won it.
+        assert_eq!(
+            old(&[(1, 99), (1, 30), (2, 80), (2, 20), (9, 1)], 9),
+            [1, 1]
+        );
+        assert!(old(&[(1, 99), (2, 90), (3, 80)], 3).is_empty());
+        assert!(old(&[], 3).is_empty());
     }
 }
