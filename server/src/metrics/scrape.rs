@@ -165,11 +165,13 @@ fn look(state: &AppState, waiting: &mut Waiting) -> Result<Unserved, StoreError>
     let newest = state.snapshot();
     let view = state.store().view()?;
     let entries = view.audit_head()?.entries;
-    let of_newest = newest.map_or(0, |newest| newest.manifest().audit.entries);
+    let of_newest = newest
+        .as_ref()
+        .map_or(0, |newest| newest.manifest().audit.entries);
     let oldest = before.map_or(of_newest, |before| before.manifest().audit.entries);
     Ok(Unserved {
         changes: entries.saturating_sub(of_newest),
-        removal_since_secs: match state.snapshot() {
+        removal_since_secs: match newest {
             Some(_) => waiting
                 .since(&*view, oldest, entries)?
                 .map_or(0, |since| since.as_secs()),
