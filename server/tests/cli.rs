@@ -158,11 +158,8 @@ fn serving_starts_says_where_and_ends_on_sigterm() {
     let mut command = operator.command(&["serve"]);
     let mut server = Killed(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
-    let started = lines.next().unwrap().unwrap();
-    assert!(
-        started.contains("serving") && started.contains("127.0.0.1:"),
-        "{started}"
-    );
+    let started = line_with(&mut lines, "serving");
+    assert!(started.contains("127.0.0.1:"), "{started}");
     let pid = server.0.id().to_string();
     assert!(
         Command::new("kill")
@@ -185,9 +182,9 @@ fn metrics_are_shown_where_the_configuration_says_and_end_with_the_server() {
     let mut command = operator.command(&["serve"]);
     let mut server = Killed(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
-    let shown = lines.next().unwrap().unwrap();
+    let shown = line_with(&mut lines, "metrics=");
     let address = shown.rsplit("metrics=").next().unwrap().trim().to_owned();
-    assert!(lines.next().unwrap().unwrap().contains("serving"));
+    line_with(&mut lines, "serving");
     let mut idle = TcpStream::connect(&address).unwrap();
     idle.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
     let mut asked = TcpStream::connect(&address).unwrap();
@@ -230,6 +227,12 @@ fn a_backup_is_restored_with_its_journal() {
     let restored = operator.succeeds(&["restore", "backup", "--journal", "journal"]);
     assert!(restored.starts_with("40 rows"), "{restored}");
     operator.succeeds(&["snapshot", "build"]);
+}
+
+/// The next line of a log that has this.
+fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> String {
+    let found = lines.map(Result::unwrap).find(|line| line.contains(text));
+    found.unwrap_or_else(|| panic!("the log ends without {text}"))
 }
 
 /// Replaces a line of config.toml.
