@@ -1,7 +1,7 @@
 //! Counters and gauges for the operator, as OpenMetrics text.
 //!
 //! Each place that has something to tell calls a method here, so that this file and
-//! [`scrape`] are all there is to read to know what is told. A label is a route, a
+//! `scrape` are all there is to read to know what is told. A label is a route, a
 //! method, a kind of outcome or a stage: never a sender, and nothing that depends on
 //! what a request holds.
 
