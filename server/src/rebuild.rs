@@ -240,7 +240,10 @@ impl Rebuilder {
         let token_keys = Tokens::prepare(&self.data, now, self.lifetime_secs())?;
         match self.publish(oprf, token_keys, now)? {
             Some(built) => built.log(),
-            None => return Ok(Rebuilt::Empty),
+            None => {
+                tracing::info!("no snapshot yet: the store is empty");
+                return Ok(Rebuilt::Empty);
+            }
         }
         metrics.stage(Stage::Build, begun.elapsed());
         let rebuilt = self.serve_published()?;
