@@ -148,14 +148,14 @@ async fn followers_serve_what_one_publisher_publishes() -> Result<()> {
     let good = manifest.context("a manifest")?.digest().to_string();
     let forged = "ab".repeat(32);
     replace(good.clone(), forged.clone())?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
     for follower in &followers {
+        let begun = Instant::now();
+        while !follower.said()?.contains("no new snapshot") {
+            ensure!(begun.elapsed() < PATIENCE, "nothing was said");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let client = Client::connect(publisher.client_config(follower.address)?).await?;
         ensure!(client.snapshot().manifest().sequence == last);
-        ensure!(
-            follower.said()?.contains("no new snapshot"),
-            "nothing was said"
-        );
     }
     replace(forged, good)
 }

@@ -6,15 +6,17 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use protocol::manifest::SignedManifest;
-use server::data_dir::DataDirError;
+use server::data_dir::{DataDir, DataDirError};
 use server::log::Objects;
 use server::rebuild::{RebuildError, Rebuilt};
+use server::snapshot::build::Clock;
+use server::snapshot::current;
 use server::storage::{Pointer, StorageError};
 use tests::s3::{BUCKET, S3};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::site::{Follower, Site};
+use crate::site::{Follower, Site, published};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_the_contract() -> Result<()> {
@@ -42,6 +44,7 @@ fn contract(site: &Site) -> Result<()> {
     all_follow(&first)?;
     let (objects, pointer) = (site.objects()?, site.pointer());
     let old_pointer = objects.get(pointer)?.context("the pointer")?;
+    let rival = site.deployment.replica("rival")?;
     site.change()?;
     let second = site.publish()?;
     all_follow(&second)?;
@@ -72,6 +75,7 @@ fn contract(site: &Site) -> Result<()> {
     );
     objects.put(pointer, &good)?;
     ensure!(followers[0].follow()? == Rebuilt::UpToDate);
+    another_in_its_place(site, &rival, &followers, &second)?;
 
     // An object that isn't there, or is damaged.
     site.change()?;
@@ -89,6 +93,39 @@ fn contract(site: &Site) -> Result<()> {
 
     only_one_publishes(site)?;
     what_is_old_goes(site, &followers, &*objects)
+}
+
+/// Another publisher with the same key has gone on from the same snapshot.
+fn another_in_its_place(
+    site: &Site,
+    rival: &DataDir,
+    followers: &[Follower],
+    second: &SignedManifest,
+) -> Result<()> {
+    tests::build(rival, &rival.store()?, Clock::Trusted, None)?;
+    let other = published(rival)?;
+    let (served, found) = (Pointer::to(second), Pointer::to(&other));
+    ensure!(found.sequence == served.sequence && found.manifest != served.manifest);
+    let (objects, pointer, name) = (site.objects()?, site.pointer(), site.object(&other));
+    let file = current::snapshot_path(&rival.snapshots(), found.snapshot);
+    objects.put(&name, &fs::read(file)?)?;
+    let good = objects.get(pointer)?.context("the pointer")?;
+    let replaced = String::from_utf8(good.clone())?
+        .replace(&served.manifest.to_string(), &found.manifest.to_string())
+        .replace(&served.snapshot.to_string(), &found.snapshot.to_string());
+    ensure!(replaced.as_bytes() != good);
+    objects.put(pointer, replaced.as_bytes())?;
+    for follower in followers {
+        let followed = follower.follow();
+        let refused = matches!(
+            followed,
+            Err(RebuildError::Storage(StorageError::Equivocation { sequence }))
+                if sequence == found.sequence
+        );
+        ensure!(refused, "{followed:?}");
+        ensure!(follower.served().as_ref() == Some(&served));
+    }
+    Ok(objects.put(pointer, &good)?)
 }
 
 fn all_stay(followers: &[Follower], manifest: &SignedManifest) -> Result<()> {

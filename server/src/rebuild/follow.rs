@@ -1,5 +1,6 @@
 //! A server that serves what others publish.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use protocol::manifest::SnapshotId;
@@ -97,17 +98,16 @@ impl Rebuilder {
         let served = served.as_ref().map(|served| served.signed_manifest());
         let digest = served.map(|served| served.digest());
         let known = served.map_or(0, |served| served.unverified().sequence);
-        let older = |found| StorageError::Older { known, found };
         let Some(storage) = &self.storage else {
             let Some(here) = published_manifest(&directory, &provider)? else {
                 return Ok(Elsewhere::Nothing);
             };
             let manifest = here.unverified();
-            return match Some(here.digest()) == digest {
-                true => Ok(Elsewhere::Nothing),
-                false if manifest.sequence < known => Err(older(manifest.sequence).into()),
-                false => Ok(Elsewhere::Here(manifest.snapshot)),
-            };
+            if Some(here.digest()) == digest {
+                return Ok(Elsewhere::Nothing);
+            }
+            require_later(manifest.sequence, known)?;
+            return Ok(Elsewhere::Here(manifest.snapshot));
         };
         let Some(there) = storage.current()? else {
             return Ok(Elsewhere::Nothing);
@@ -123,12 +123,20 @@ impl Rebuilder {
             }
             return Ok(Elsewhere::Nothing);
         }
-        if pointer.sequence < known {
-            return Err(older(pointer.sequence).into());
-        }
+        require_later(pointer.sequence, known)?;
         let lock = self.data.lock()?;
         let download = storage.fetch(&pointer, &directory, &provider)?;
         Ok(Elsewhere::Downloaded(download, lock))
+    }
+}
+
+/// Clients who have seen the manifest `known` refuse an older one, and another one in
+/// its place.
+fn require_later(found: u64, known: u64) -> Result<(), StorageError> {
+    match found.cmp(&known) {
+        Ordering::Greater => Ok(()),
+        Ordering::Equal => Err(StorageError::Equivocation { sequence: found }),
+        Ordering::Less => Err(StorageError::Older { known, found }),
     }
 }
 
