@@ -6,45 +6,17 @@ use anyhow::{Context as _, Result};
 use client::audit::{Audit, AuditError};
 use client::{Cache, Client, ClientConfig, ClientError, LogRefusal};
 use pir_core::crs::CrsSeed;
-use pir_core::database::DatabaseView;
-use pir_core::setup;
 use protocol::derivation::Tag;
 use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
-use protocol::manifest::{Artifact, Manifest, ManifestError, SignedManifest};
+use protocol::manifest::{ManifestError, SignedManifest};
 use protocol::merkle::Hash;
 use protocol::time::UnixTime;
 use protocol::wire;
-use tests::{Directory, Provider};
+use tests::Directory;
 
-use crate::forgery::{artifact, resigned, twin};
+use crate::forgery::{artifact, give_snapshot, hint_under, resigned, twin};
 use crate::rogue::Rogue;
-
-/// Gives out another newest snapshot, consistently: manifest, log, hint and
-/// database.
-fn give_snapshot(
-    rogue: &Rogue,
-    provider: &Provider,
-    hint: &[u8],
-    database: &[u8],
-    change: impl FnOnce(&mut Manifest),
-) -> Result<()> {
-    let honest = provider.snapshot();
-    let stated = Artifact {
-        digest: Hash::from_bytes(server::digest::chunked(database)),
-        bytes: database.len() as u64,
-    };
-    let manifest = resigned(provider, honest.manifest(), |manifest| {
-        manifest.hint = artifact(hint);
-        manifest.database = stated;
-        change(manifest);
-    })?;
-    let id = manifest.unverified().snapshot;
-    rogue.give(wire::MANIFEST_PATH, manifest.as_bytes());
-    rogue.give(wire::hint_path(&id), hint);
-    rogue.give(wire::database_path(&id), database);
-    rogue.give_log(provider, &[manifest.as_bytes()])
-}
 
 async fn audit(config: &ClientConfig) -> Result<(), AuditError> {
     let audit = Audit::new(config.clone())?;
@@ -137,11 +109,8 @@ async fn each_false_snapshot_is_found_for_its_own_reason() -> Result<()> {
     rogue.repent();
 
     // A hint under another public matrix.
-    let seed = CrsSeed::derive(b"another seed", 1);
-    let view = DatabaseView::new(honest.params(), &database)?;
-    let mut decoded = SnapshotHint::decode(&hint)?;
-    decoded.pir_hint = setup::preprocess(&view, &seed, &|_| ())?.hint.encode();
-    give_snapshot(&rogue, &provider, &decoded.encode(), &database, |_| ())?;
+    let other = hint_under(&CrsSeed::derive(b"another seed", 1), &honest)?;
+    give_snapshot(&rogue, &provider, &other, &database, |_| ())?;
     let error = found(&config).await;
     assert!(matches!(error, AuditError::Crs), "{error:?}");
     rogue.repent();

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use client::{Client, ClientConfig, ClientError, LogRefusal};
+use pir_core::crs::CrsSeed;
 use protocol::lookup::{Lookup, Unverifiable};
 use protocol::manifest::{ManifestError, ManifestPin, SignedManifest};
 use protocol::time::UnixTime;
 use protocol::wire;
 use tests::{Directory, Provider};
 
-use crate::forgery::{refusal, resigned, twin};
+use crate::forgery::{give_snapshot, hint_under, refusal, resigned, twin};
 use crate::rogue::Rogue;
 
 fn newest(provider: &Provider) -> SignedManifest {
@@ -198,6 +199,47 @@ async fn a_hint_that_was_altered_is_refused() -> Result<()> {
     rogue.give(wire::hint_path(&snapshot.id()), hint);
     let refused = refusal(rogue.config(&provider)?).await;
     assert!(matches!(refused, ClientError::HintDigest), "{refused:?}");
+    provider.stop().await
+}
+
+/// Whether the matrix is another can't be told by a client, who sees no more of it than
+/// the buckets that come out: an audit names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_of_another_public_matrix_shows_nothing_and_changes_nothing_on_the_wire()
+-> Result<()> {
+    let mut directory = Directory::build(30, 74)?;
+    let absent = directory.absent(1)?;
+    let provider = directory.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let csis = [provider.directory.records[0].csi.clone(), absent[0].clone()];
+    let honest = provider.snapshot();
+    let mut seen = Vec::new();
+    for false_hint in [false, true] {
+        let mut id = honest.id();
+        if false_hint {
+            let hint = hint_under(&CrsSeed::derive(b"another seed", 1), &honest)?;
+            let database = honest.database();
+            id = give_snapshot(&rogue, &provider, &hint, database, |_| ())?;
+            rogue.mix(id, honest.id());
+        }
+        rogue.take_seen();
+        let client = Client::connect(rogue.config(&provider)?).await?;
+        assert_eq!(client.snapshot().manifest().snapshot, id);
+        for lookup in client.lookup_many(&csis).await {
+            let refused = matches!(lookup?, Lookup::Unverifiable(_));
+            assert_eq!(refused, false_hint);
+        }
+        let (id, honest) = (id.to_string(), honest.id().to_string());
+        let requests = rogue.take_seen().into_iter();
+        let mut requests: Vec<_> = requests
+            .map(|(route, sent, received)| (route.replace(&id, &honest), sent, received))
+            .collect();
+        requests.sort();
+        seen.push(requests);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0].iter().any(|(route, ..)| route.ends_with("/query")));
+    drop(honest);
     provider.stop().await
 }
 
