@@ -20,7 +20,7 @@ use crate::durable::FileError;
 use crate::log::{self, Objects};
 use crate::snapshot::{Facts, Fault, SnapshotError, current, file};
 
-/// Writes the file and moves the pointer; gives the new and the previous id.
+/// Enters the manifest in the log, writes the file and moves the pointer; gives the new and the previous id.
 pub(super) fn publish(
     directory: &Path,
     built: Built,
@@ -99,6 +99,10 @@ pub(super) fn publish(
     let filter = filter.unwrap_or_default();
 
     let stage = options.progress.stage("write", 0);
+    // Before the file, which has the name of the published one if nothing has changed:
+    // it would be published without being in the log.
+    let objects: Arc<dyn Objects> = Arc::new(log::Directory::new(directory));
+    log::extend(&objects, previous.as_ref(), &signed, options.provider)?;
     let path = current::snapshot_path(directory, id);
     file::write(
         &path,
@@ -119,8 +123,6 @@ pub(super) fn publish(
             digest::chunked(&filter),
         ],
     )?;
-    let objects: Arc<dyn Objects> = Arc::new(log::Directory::new(directory));
-    log::extend(&objects, previous.as_ref(), &signed, options.provider)?;
     current::replace(directory, id)?;
     stage.finish(&path.display().to_string());
     // Only the next build misses them.
