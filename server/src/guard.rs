@@ -38,7 +38,7 @@ pub async fn watch(data: DataDir, config: Config, state: Arc<AppState>) {
         }
     }
     tracing::error!(
-        "a pass failed its check for the third time: test this machine's memory and processors; nothing is served until the server is started again"
+        "a pass failed its check for the third time: stop this server and test the machine's memory and processors; it is not ready until it is started again"
     );
 }
 
