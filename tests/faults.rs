@@ -43,13 +43,26 @@ async fn flipped_bits_become_errors_and_never_answers() -> Result<()> {
             until_right(&client, &expected[0]).await?;
         }
     }
-    // Not ready, and nothing is served.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Not ready, and nothing is served, whatever is published.
+    until_said(&running, "third time").await?;
+    ensure!(client.lookup(&expected[0].0).await.is_err());
+    tests::signal("HUP", running.pid())?;
+    until_said(&running, "no new snapshot").await?;
     ensure!(client.lookup(&expected[0].0).await.is_err());
     let log = running.kill()?;
     ensure!(log.matches("altered in memory").count() == 2, "{log}");
     ensure!(log.contains("third time"), "{log}");
     Ok(())
+}
+
+async fn until_said(running: &Running, text: &str) -> Result<()> {
+    for _ in 0..600 {
+        if running.said()?.contains(text) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("it was not said: {text}");
 }
 
 /// Waits until the snapshot is served again.

@@ -11,6 +11,8 @@ mod interrupted;
 mod proxy;
 #[path = "storage/publishing.rs"]
 mod publishing;
+#[path = "storage/races.rs"]
+mod races;
 #[path = "storage/restarts.rs"]
 mod restarts;
 #[path = "storage/site.rs"]

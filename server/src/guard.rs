@@ -23,8 +23,7 @@ pub async fn watch(data: DataDir, config: Config, state: Arc<AppState>) {
     for fault in 1..=FAULTS_MAX {
         state.fault().await;
         if fault == FAULTS_MAX {
-            state.drain();
-            state.withdraw_snapshots();
+            state.condemn();
             break;
         }
         loop {
@@ -63,8 +62,13 @@ fn read_again(data: &DataDir, config: &Config, state: &AppState) -> Result<(), S
     }
     if let Some(snapshot) = http::published(data, config)? {
         let id = snapshot.id();
-        if state.restore_snapshot(snapshot)? {
-            tracing::info!(snapshot = %id, "serving the snapshot again, read from its file and verified");
+        match state.replace_snapshot(snapshot) {
+            // A newer one came while this one was read.
+            Err(StartError::Older { .. }) => {}
+            replaced => {
+                replaced?;
+                tracing::info!(snapshot = %id, "serving the snapshot again, read from its file and verified");
+            }
         }
     }
     Ok(())

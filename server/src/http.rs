@@ -4,6 +4,7 @@
 mod access;
 mod auth;
 mod body;
+mod downloads;
 mod error;
 mod evaluations;
 mod handlers;
@@ -28,12 +29,14 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use protocol::cose::KeyId;
 use protocol::manifest::SnapshotId;
+use protocol::merkle::Hash;
 use protocol::time::UnixTime;
 use protocol::trust::TrustList;
 use protocol::wire;
 use tokio::sync::{Notify, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use downloads::{Downloads, PACE_EVERY};
 pub use error::Error;
 use evaluations::Evaluator;
 pub use listen::{ListenLimits, serve};
@@ -41,7 +44,7 @@ use places::Places;
 use served::Served;
 
 use crate::accept::AudienceLimits;
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, StorageKind};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::ledger::{Ledger, LedgerError, LedgerKeys};
 use crate::memory::Memory;
@@ -52,7 +55,9 @@ use crate::progress::Progress;
 use crate::quotas::Quotas;
 use crate::scheduler::{Limits, Scheduler};
 use crate::senders::Senders;
+use crate::snapshot::build::manifest_of;
 use crate::snapshot::{Snapshot, SnapshotError, current};
+use crate::storage::known;
 use crate::store::Store;
 use crate::tokens::Tokens;
 use crate::writer::Writer;
@@ -63,9 +68,6 @@ const SUBMISSIONS_MAX: usize = 256;
 /// Submissions that are verified, and reads of the store, at a time: a thread of
 /// the blocking pool each, a few of its 512.
 const VERIFICATIONS_MAX: usize = 64;
-
-/// Databases that are sent at a time: of gigabytes, to those who audit.
-const DOWNLOADS_MAX: usize = 2;
 
 /// How far the clocks of servers that share a ledger may be apart.
 const SKEW_SECS: u64 = 3600;
@@ -105,8 +107,7 @@ pub struct AppState {
     verifying_tokens: Arc<Semaphore>,
     /// For signatures of submissions, and for reading the store.
     verifications: Arc<Semaphore>,
-    /// For databases.
-    downloads: Arc<Semaphore>,
+    downloads: Downloads,
 }
 
 /// What a service is made of.
@@ -158,6 +159,29 @@ pub enum StartError {
     /// The snapshot was built under an OPRF key that isn't there.
     #[error("the snapshot belongs to no OPRF key in keys/oprf: run `sotto-server snapshot build`")]
     OprfKey,
+    /// The published snapshot is older than what was served.
+    #[error(
+        "the manifest {found} is published, and {known} was served: an older pointer or a backup was put back; nothing older is served"
+    )]
+    Older {
+        /// What was served last.
+        known: u64,
+        /// What is published.
+        found: u64,
+    },
+    /// Two manifests have one place in the chain.
+    #[error(
+        "another manifest {sequence} is published than the one that was served: look for a second publisher with this key, or a backup that was restored; nothing else is served until a later one is published"
+    )]
+    Equivocation {
+        /// Their place in the chain.
+        sequence: u64,
+    },
+    /// This machine isn't trusted any more.
+    #[error(
+        "three passes have failed their check: test this machine's memory and processors, and start the server again"
+    )]
+    Condemned,
     /// Not a backend of this machine.
     #[error("queries.backend: {0}")]
     Backend(#[source] pir_core::Error),
@@ -242,7 +266,7 @@ impl AppState {
             evaluations: Arc::new(Semaphore::new(cores)),
             verifying_tokens: Arc::new(Semaphore::new(cores.div_ceil(2))),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
-            downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
+            downloads: Downloads::new(PACE_EVERY),
         };
         if let Some(snapshot) = parts.snapshot {
             state.replace_snapshot(snapshot)?;
@@ -269,27 +293,34 @@ impl AppState {
     /// is [retired](Self::retire_snapshot_before).
     ///
     /// # Errors
-    /// [`StartError::OprfKey`]; the one before stays.
+    /// [`StartError::OprfKey`], and as [`require_later`](Self::require_later); the one
+    /// before stays.
     pub fn replace_snapshot(&self, snapshot: Snapshot) -> Result<(), StartError> {
         self.require_key_of(&snapshot)?;
         let snapshot = Arc::new(snapshot);
-        self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
+        let before = self.served.rcu(|served| served.with(Arc::clone(&snapshot)));
+        before.require_successor(snapshot.signed_manifest())?;
         self.metrics.swapped((self.clock)());
         Ok(())
     }
 
-    /// Serves a snapshot again that was withdrawn, unless a newer one is served by
-    /// now; whether it is.
+    /// That a snapshot with this manifest may be served after what was served last.
     ///
     /// # Errors
-    /// [`StartError::OprfKey`].
-    pub fn restore_snapshot(&self, snapshot: Snapshot) -> Result<bool, StartError> {
-        self.require_key_of(&snapshot)?;
-        let snapshot = Arc::new(snapshot);
-        let before = self
-            .served
-            .rcu(|served| served.with_unless_newer(&snapshot));
-        Ok(!before.is_newer_than(&snapshot))
+    /// [`StartError::Older`], [`StartError::Equivocation`], [`StartError::Condemned`].
+    pub fn require_later(&self, sequence: u64, manifest: &Hash) -> Result<(), StartError> {
+        self.served.load().require_later(sequence, manifest)
+    }
+
+    /// That this machine may serve.
+    ///
+    /// # Errors
+    /// [`StartError::Condemned`].
+    pub fn require_trusted(&self) -> Result<(), StartError> {
+        match self.served.load().is_condemned() {
+            true => Err(StartError::Condemned),
+            false => Ok(()),
+        }
     }
 
     /// That the key which a snapshot was built under evaluates.
@@ -373,7 +404,13 @@ impl AppState {
     /// Serves no snapshot from now on, until there is [another
     /// one](Self::replace_snapshot).
     pub fn withdraw_snapshots(&self) {
-        self.served.store(Arc::default());
+        self.served.rcu(|served| served.withdrawn(false));
+    }
+
+    /// Serves no snapshot any more, whatever is published, and is not ready.
+    pub fn condemn(&self) {
+        self.drain();
+        self.served.rcu(|served| served.withdrawn(true));
     }
 
     /// The same for those alone of which a pass has failed its check; gives the
@@ -414,16 +451,29 @@ impl AppState {
 }
 
 /// The published snapshot of a data directory, loaded, verified and tried; `None`
-/// if none was built.
+/// if none was built, or if there is a storage and it isn't known to be published
+/// there.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn published(data: &DataDir, config: &Config) -> Result<Option<Snapshot>, StartError> {
-    match current::read(&data.snapshots()) {
-        Ok(id) => load(data, config, id).map(Some),
-        Err(SnapshotError::None { .. }) => Ok(None),
-        Err(other) => Err(other.into()),
+    let directory = data.snapshots();
+    let id = match current::read(&directory) {
+        Err(SnapshotError::None { .. }) => return Ok(None),
+        id => id?,
+    };
+    if config.storage.kind == StorageKind::S3 {
+        let path = current::snapshot_path(&directory, id);
+        let manifest = manifest_of(&path, &data.provider_public_key()?)?.digest();
+        if !known::is_noted(&directory, &manifest).map_err(SnapshotError::from)? {
+            tracing::warn!(
+                snapshot = %id,
+                "the snapshot here may not be the one that the storage publishes: nothing is served until the storage was asked"
+            );
+            return Ok(None);
+        }
     }
+    load(data, config, id).map(Some)
 }
 
 /// A snapshot in a data directory, loaded, verified and tried.

@@ -15,7 +15,7 @@ mod objects;
 mod published;
 
 pub use error::LogStorageError;
-pub use extend::{extend, mirror};
+pub use extend::{extend, forget_before, mirror};
 pub use objects::{Directory, Objects};
 pub use published::PublishedLog;
 

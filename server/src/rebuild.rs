@@ -2,6 +2,7 @@
 //! verified like any other, then served, the one before beside it for a while.
 
 mod follow;
+mod retirement;
 mod schedule;
 
 use std::sync::Arc;
@@ -163,11 +164,13 @@ impl Rebuilder {
     }
 
     fn build_and_serve(&self, when: When) -> Result<Rebuilt, RebuildError> {
+        self.state.require_trusted()?;
         let now = UnixTime::now();
         let keys = self.data.oprf_key_dir(&self.config)?;
+        let begun = self.serve_stored(&keys)?;
         let due = when == When::Now || self.is_due(&keys, now)?;
         if !due && self.is_settled(&keys, now)? && self.is_in_storage()? {
-            return Ok(Rebuilt::UpToDate);
+            return Ok(begun);
         }
         let _lock = self.data.lock()?;
         let before = self.state.snapshot();
@@ -188,9 +191,23 @@ impl Rebuilder {
             self.state.replace_oprf_keys(ring);
         }
         if !due {
-            return self.synchronise();
+            return match self.synchronise()? {
+                Rebuilt::UpToDate => Ok(begun),
+                other => Ok(other),
+            };
         }
         Ok(rebuilt)
+    }
+
+    /// Serves what the storage publishes, if nothing is served yet: what is on the
+    /// disk here may not have got there before this server had ended.
+    fn serve_stored(&self, keys: &OprfKeyDir) -> Result<Rebuilt, RebuildError> {
+        if self.storage.is_none() || self.state.snapshot().is_some() {
+            return Ok(Rebuilt::UpToDate);
+        }
+        let _lock = self.data.lock()?;
+        self.state.replace_oprf_keys(self.load(keys)?);
+        self.synchronise()
     }
 
     /// Whether followers can have what is served.
@@ -228,6 +245,7 @@ impl Rebuilder {
         };
         let id = snapshot.id();
         let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
+        self.state.require_key_of(&snapshot)?;
         self.state.replace_tokens(tokens);
         self.state.replace_snapshot(snapshot)?;
         self.state.metrics().stage(Stage::Load, begun.elapsed());
@@ -238,12 +256,18 @@ impl Rebuilder {
         let metrics = self.state.metrics();
         let (_running, begun) = (metrics.rebuilding(), Instant::now());
         let token_keys = Tokens::prepare(&self.data, now, self.lifetime_secs())?;
-        match self.publish(oprf, token_keys, now)? {
-            Some(built) => built.log(),
-            None => {
+        match self.publish(oprf, token_keys, now) {
+            Ok(Some(built)) => built.log(),
+            Ok(None) => {
                 tracing::info!("no snapshot yet: the store is empty");
                 return Ok(Rebuilt::Empty);
             }
+            // The other one is in the directory by now.
+            Err(RebuildError::Storage(error @ StorageError::Raced)) => {
+                tracing::warn!(%error, "built in vain");
+                return self.serve_published();
+            }
+            Err(error) => return Err(error),
         }
         metrics.stage(Stage::Build, begun.elapsed());
         let rebuilt = self.serve_published()?;

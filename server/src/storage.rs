@@ -13,6 +13,7 @@
 //! follower downloads into it.
 
 mod download;
+pub(crate) mod known;
 mod log;
 mod pointer;
 mod publish;
@@ -96,14 +97,6 @@ pub enum StorageError {
         known: u64,
         /// What is there.
         found: u64,
-    },
-    /// Two manifests have one place in the chain.
-    #[error(
-        "another manifest {sequence} is published than the one that is served: look for a second publisher with this key, or a backup that was restored; what is served stays until a later one is published"
-    )]
-    Equivocation {
-        /// Their place in the chain.
-        sequence: u64,
     },
     /// The log of manifests.
     #[error(transparent)]

@@ -139,14 +139,3 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -
     }
     Ok(())
 }
-
-/// Sends a signal to a process.
-pub(crate) fn signal(name: &str, pid: u32) -> Result<()> {
-    let mut kill = std::process::Command::new("kill");
-    ensure!(
-        kill.args(["-s", name, &pid.to_string()])
-            .status()?
-            .success()
-    );
-    Ok(())
-}

@@ -82,7 +82,7 @@ impl Builder {
     fn stop(mut self) -> Result<String> {
         let ended = self.child.try_wait()?;
         ensure!(ended.is_none(), "{ended:?}: {}", self.said()?);
-        crate::bench::signal("TERM", self.child.id())?;
+        tests::signal("TERM", self.child.id())?;
         self.child.wait()?;
         self.said()
     }
@@ -200,7 +200,7 @@ async fn a_builder_that_is_terminated_leaves_one_of_two_snapshots_whole() -> Res
             .spawn()?;
         tokio::time::sleep(takes * round / ROUNDS).await;
         // It may have ended already.
-        let _ = crate::bench::signal("TERM", child.id());
+        let _ = tests::signal("TERM", child.id());
         let output = block_in_place(|| child.wait_with_output())?;
         let now = current::read(&data.snapshots())?;
         match output.status.signal() {

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::Running;
+use tests::{Running, signal};
 
-use crate::bench::{Bench, signal, until};
+use crate::bench::{Bench, until};
 
 /// Longer than it takes the schedule to look several times.
 const SEVERAL_LOOKS: Duration = Duration::from_millis(3500);

@@ -46,7 +46,7 @@ use tokio::task::JoinHandle;
 
 pub use deployment::Deployment;
 pub use openmetrics::Metrics;
-pub use process::Running;
+pub use process::{Running, signal};
 pub use program::program;
 
 /// The name by which the provider knows the tests.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::program;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use server::data_dir::DataDir;
 
 /// Much longer than a start takes.
@@ -109,4 +109,15 @@ fn address(said: &str, name: &str) -> Option<SocketAddr> {
     let (_, after) = said.split_once(name)?;
     let (address, _) = after.split_once(char::is_whitespace)?;
     address.parse().ok()
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// If `kill` fails.
+pub fn signal(name: &str, pid: u32) -> Result<()> {
+    let mut kill = Command::new("kill");
+    let status = kill.args(["-s", name, &pid.to_string()]).status()?;
+    ensure!(status.success(), "kill: {status}");
+    Ok(())
 }

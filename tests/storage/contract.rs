@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail, ensure};
 use protocol::manifest::SignedManifest;
 use server::data_dir::{DataDir, DataDirError};
+use server::http::StartError;
 use server::log::Objects;
 use server::rebuild::{RebuildError, Rebuilt};
 use server::snapshot::build::Clock;
@@ -67,10 +68,7 @@ fn contract(site: &Site) -> Result<()> {
     objects.put(pointer, &old_pointer)?;
     let older = followers[0].follow();
     ensure!(
-        matches!(
-            older,
-            Err(RebuildError::Storage(StorageError::Older { .. }))
-        ),
+        matches!(older, Err(RebuildError::Serve(StartError::Older { .. }))),
         "{older:?}"
     );
     objects.put(pointer, &good)?;
@@ -119,7 +117,7 @@ fn another_in_its_place(
         let followed = follower.follow();
         let refused = matches!(
             followed,
-            Err(RebuildError::Storage(StorageError::Equivocation { sequence }))
+            Err(RebuildError::Serve(StartError::Equivocation { sequence }))
                 if sequence == found.sequence
         );
         ensure!(refused, "{followed:?}");

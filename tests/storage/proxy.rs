@@ -52,6 +52,8 @@ struct Plan {
     failed: bool,
     /// A body that is longer ends after so many bytes, and nothing arrives afterwards.
     cut: Option<usize>,
+    /// Runs when the pointer is to move, before it does.
+    race: Option<Box<dyn FnOnce() + Send>>,
     seen: Vec<Seen>,
 }
 
@@ -105,6 +107,27 @@ impl Proxy {
         let result = run();
         let plan = std::mem::take(&mut *self.shared.plan());
         (result, plan.failed)
+    }
+
+    /// Runs `race` when the pointer is to move, before it does, while `run` runs; gives
+    /// what `race` came to, if it did run.
+    pub(crate) fn racing<T, R: Send + 'static>(
+        &self,
+        race: impl FnOnce() -> R + Send + 'static,
+        run: impl FnOnce() -> T,
+    ) -> (T, Option<R>) {
+        let (send, receive) = std::sync::mpsc::channel();
+        let race = move || {
+            // Somebody waits below.
+            let _ = send.send(race());
+        };
+        *self.shared.plan() = Plan {
+            race: Some(Box::new(race)),
+            ..Plan::default()
+        };
+        let result = run();
+        *self.shared.plan() = Plan::default();
+        (result, receive.try_recv().ok())
     }
 
     /// Has a body that is longer end after so many bytes and nothing arrive after it,
@@ -215,6 +238,13 @@ async fn pass(
         *response.status_mut() = status;
         response
     };
+    if method == Method::PUT && uri.path().ends_with("/current.json") {
+        let race = shared.plan().race.take();
+        if let Some(race) = race {
+            // A panic is an answer that the test misses.
+            let _ = tokio::task::spawn_blocking(race).await;
+        }
+    }
     if side == Some(Side::Before) {
         return refused(StatusCode::FORBIDDEN);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use protocol::manifest::BuildId;
 use protocol::time::UnixTime;
+use server::http::StartError;
 use server::rebuild::{Rebuilt, When};
 use server::storage::Pointer;
 use tests::s3::S3;
@@ -27,9 +28,18 @@ async fn what_was_published_here_alone_is_in_the_storage_after_a_restart() -> Re
         ensure!(there()? != here);
         // Nothing is due.
         let server = site.server()?;
+        ensure!(server.served().is_none());
+        ensure!(matches!(server.run(When::Due)?, Rebuilt::Served(_)));
         ensure!(server.served().as_ref() == Some(&here));
-        ensure!(server.run(When::Due)? == Rebuilt::UpToDate);
         ensure!(there()? == here);
+        ensure!(server.run(When::Due)? == Rebuilt::UpToDate);
+        // From then on it is known, also to who can't ask.
+        let config = fs::read_to_string(site.data().root().join("config.toml"))?;
+        let endpoint = site.s3.as_ref().context("a storage")?.endpoint();
+        let away = config.replace(&endpoint, "http://127.0.0.1:9");
+        ensure!(away != config);
+        fs::write(site.data().root().join("config.toml"), away)?;
+        ensure!(site.server()?.served().as_ref() == Some(&here));
         Ok(())
     })
 }
@@ -77,14 +87,15 @@ async fn what_was_withdrawn_does_not_come_back_over_a_newer_one() -> Result<()> 
         let read = || -> Result<_> { server::http::published(data, &config)?.context("one") };
         let old = read()?;
         server.state.withdraw_snapshots();
-        ensure!(server.state.restore_snapshot(old)?);
+        server.state.replace_snapshot(old)?;
         let old = read()?;
         server.state.withdraw_snapshots();
         // Another one is there before that is read again.
         site.change()?;
         let new = site.publish()?;
         ensure!(matches!(server.follow()?, Rebuilt::Served(_)));
-        ensure!(!server.state.restore_snapshot(old)?);
+        let replaced = server.state.replace_snapshot(old);
+        ensure!(matches!(replaced, Err(StartError::Older { .. })));
         ensure!(server.served() == Some(Pointer::to(&new)));
         Ok(())
     })

@@ -1,8 +1,6 @@
 //! The log of manifests, and the database for those who audit.
 
-use std::sync::{Arc, Weak};
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Response};
@@ -10,16 +8,11 @@ use futures_util::stream;
 use protocol::log::Part;
 use protocol::merkle::Hash;
 use protocol::wire::media;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Error;
 use super::auth::authenticate;
 use super::handlers::{FOREVER, Notes, REVALIDATE, Shared, cacheable, named};
 use super::publishing::heavy;
-use crate::snapshot::Snapshot;
-
-/// Bytes of the database that are copied at a time.
-const CHUNK_BYTES: usize = 1 << 18;
 
 /// Where the log ends.
 pub(super) async fn checkpoint(
@@ -67,17 +60,10 @@ pub(super) async fn database(
     request: Request,
 ) -> Result<Response<Body>, Error> {
     let (parts, _) = request.into_parts();
-    authenticate(&state, &parts, &noted)?;
+    let caller = authenticate(&state, &parts, &noted)?;
     let snapshot = named(&state, &id)?;
-    let place = Arc::clone(&state.downloads)
-        .try_acquire_owned()
-        .map_err(|_| Error::Busy)?;
+    let download = state.downloads.begin(caller.index, &snapshot)?;
     let bytes = snapshot.database().len();
-    let download = Download {
-        snapshot: Arc::downgrade(&snapshot),
-        sent: 0,
-        _place: place,
-    };
     let chunks = stream::unfold(download, async |mut download| {
         let chunk = download.next()?;
         Some((chunk, download))
@@ -87,32 +73,4 @@ pub(super) async fn database(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::OCTETS));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     Ok(response)
-}
-
-/// A database that is being sent. Who reads slowly keeps no snapshot in memory:
-/// once it is served no more, the answer breaks off.
-struct Download {
-    snapshot: Weak<Snapshot>,
-    sent: usize,
-    _place: OwnedSemaphorePermit,
-}
-
-/// The snapshot went.
-#[derive(Debug, thiserror::Error)]
-#[error("the snapshot is served no more")]
-struct Gone;
-
-impl Download {
-    fn next(&mut self) -> Option<Result<Bytes, Gone>> {
-        let Some(snapshot) = self.snapshot.upgrade() else {
-            return Some(Err(Gone));
-        };
-        let rest = snapshot.database().get(self.sent..)?;
-        if rest.is_empty() {
-            return None;
-        }
-        let chunk = &rest[..rest.len().min(CHUNK_BYTES)];
-        self.sent += chunk.len();
-        Some(Ok(Bytes::copy_from_slice(chunk)))
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::cose::SigningKey;
 use protocol::log::{LogHash, SignedCheckpoint, TILE_WIDTH, Tree, bundle};
 use protocol::manifest::SignedManifest;
+use protocol::merkle::Hash;
 
 use super::published::{ReadBundle, require_checkpoint};
 use super::{LogStorageError, Objects, PublishedLog, bundle_name, checkpoint_name};
@@ -45,7 +46,11 @@ pub fn extend(
     objects.put(&bundle_name(sequence, &digest), &bytes)?;
     let checkpoint = SignedCheckpoint::sign(log.head(), key)?;
     objects.put(&checkpoint_name(&digest), &checkpoint.encode())?;
-    forget(&log, &**objects, sequence)
+    let old = sequence.saturating_sub(ENDS_KEPT);
+    match log.digest_of(old) {
+        Some(digest) => forget(&**objects, old, &digest),
+        None => Ok(()),
+    }
 }
 
 /// The log up to the published manifest. If it was published before there was a
@@ -66,19 +71,28 @@ fn before(
 }
 
 /// Gives back the space of an end of the log that nobody serves any more.
-fn forget(log: &PublishedLog, objects: &dyn Objects, sequence: u64) -> Result<(), LogStorageError> {
-    let Some(old) = sequence.checked_sub(ENDS_KEPT) else {
-        return Ok(());
-    };
-    let Some(digest) = log.digest_of(old) else {
-        return Ok(());
-    };
-    objects.forget(&checkpoint_name(&digest))?;
+fn forget(objects: &dyn Objects, sequence: u64, digest: &Hash) -> Result<(), LogStorageError> {
+    objects.forget(&checkpoint_name(digest))?;
     // Whole bundles are kept.
-    if old.is_multiple_of(TILE_WIDTH as u64) {
+    if sequence.is_multiple_of(TILE_WIDTH as u64) {
         return Ok(());
     }
-    objects.forget(&bundle_name(old, &digest))
+    objects.forget(&bundle_name(sequence, digest))
+}
+
+/// Gives back the space of copied ends of a log before the manifest with this
+/// sequence, the oldest that is served.
+///
+/// # Errors
+/// [`LogStorageError`].
+pub fn forget_before(log: &PublishedLog, sequence: u64) -> Result<(), LogStorageError> {
+    // A server that looks seldom has copied few of them.
+    for old in sequence.saturating_sub(TILE_WIDTH as u64)..sequence {
+        if let Some(digest) = log.digest_of(old) {
+            forget(log.objects(), old, &digest)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies what is missing of the log that ends with this manifest, whose signature

@@ -68,6 +68,10 @@ impl PublishedLog {
         head.expect("a tree has its own head")
     }
 
+    pub(super) fn objects(&self) -> &dyn Objects {
+        &*self.objects
+    }
+
     /// The hashes.
     pub fn tree(&self) -> &Tree {
         &self.tree

@@ -168,11 +168,12 @@ fn look(state: &AppState, waiting: &mut Waiting) -> Result<Unserved, StoreError>
     let of_newest = newest
         .as_ref()
         .map_or(0, |newest| newest.manifest().audit.entries);
-    let oldest = before.map_or(of_newest, |before| before.manifest().audit.entries);
+    let oldest = before.as_ref().or(newest.as_ref());
+    let oldest = oldest.map(|oldest| oldest.manifest().audit.entries);
     Ok(Unserved {
         changes: entries.saturating_sub(of_newest),
-        removal_since_secs: match newest {
-            Some(_) => waiting
+        removal_since_secs: match oldest {
+            Some(oldest) => waiting
                 .since(&*view, oldest, entries)?
                 .map_or(0, |since| since.as_secs()),
             // Nothing is served that has what was removed.

@@ -1,6 +1,5 @@
 //! A server that serves what others publish.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use protocol::manifest::SnapshotId;
@@ -8,16 +7,17 @@ use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::schedule::{Schedule, at, tell};
+use super::retirement::Retirement;
+use super::schedule::{Schedule, Told, at, tell};
 use super::{RebuildError, Rebuilder, Rebuilt};
 use crate::background;
 use crate::data_dir::WriterLock;
 use crate::http::{self, StartError};
-use crate::log::Directory;
+use crate::log::{Directory, forget_before};
 use crate::metrics::Stage;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
-use crate::storage::{Download, StorageError};
+use crate::storage::{Download, known};
 use crate::tokens::Tokens;
 use crate::witness::refresh;
 
@@ -43,6 +43,7 @@ impl Rebuilder {
     }
 
     fn load_and_serve(&self) -> Result<Rebuilt, RebuildError> {
+        self.state.require_trusted()?;
         let (id, path, downloaded) = match self.published_elsewhere()? {
             Elsewhere::Nothing => {
                 return Ok(match self.state.snapshot() {
@@ -78,17 +79,34 @@ impl Rebuilder {
         // What a start would refuse isn't named as the published one.
         let tokens = Tokens::open(&self.data, snapshot.manifest().token_keys.as_ref())?;
         self.state.require_key_of(&snapshot)?;
+        let copied = downloaded.is_some();
         if let Some((download, _lock)) = downloaded {
             let directory = self.data.snapshots();
             download.place()?;
             current::replace(&directory, id)?;
+            known::note(&directory, &snapshot.signed_manifest().digest())?;
             let keep: Vec<SnapshotId> = [Some(id), before].into_iter().flatten().collect();
             current::remove_others(&directory, &keep)?;
         }
         self.state.replace_tokens(tokens);
         self.state.replace_snapshot(snapshot)?;
+        if copied {
+            self.forget_log_ends();
+        }
         metrics.stage(Stage::Load, begun.elapsed());
         Ok(Rebuilt::Served(id))
+    }
+
+    /// Gives back the space of the ends of the log that aren't served any more.
+    fn forget_log_ends(&self) {
+        let Some(newest) = self.state.snapshot() else {
+            return;
+        };
+        let oldest = self.state.snapshot_before();
+        let oldest = oldest.as_ref().unwrap_or(&newest).manifest().sequence;
+        if let Err(error) = forget_before(newest.log(), oldest) {
+            tracing::warn!(%error, "old ends of the log stay");
+        }
     }
 
     /// The published snapshot, if it is another than the served one.
@@ -97,7 +115,6 @@ impl Rebuilder {
         let served = self.state.snapshot();
         let served = served.as_ref().map(|served| served.signed_manifest());
         let digest = served.map(|served| served.digest());
-        let known = served.map_or(0, |served| served.unverified().sequence);
         let Some(storage) = &self.storage else {
             let Some(here) = published_manifest(&directory, &provider)? else {
                 return Ok(Elsewhere::Nothing);
@@ -106,7 +123,8 @@ impl Rebuilder {
             if Some(here.digest()) == digest {
                 return Ok(Elsewhere::Nothing);
             }
-            require_later(manifest.sequence, known)?;
+            self.state
+                .require_later(manifest.sequence, &here.digest())?;
             return Ok(Elsewhere::Here(manifest.snapshot));
         };
         let Some(there) = storage.current()? else {
@@ -123,42 +141,30 @@ impl Rebuilder {
             }
             return Ok(Elsewhere::Nothing);
         }
-        require_later(pointer.sequence, known)?;
+        self.state
+            .require_later(pointer.sequence, &pointer.manifest)?;
         let lock = self.data.lock()?;
         let download = storage.fetch(&pointer, &directory, &provider)?;
         Ok(Elsewhere::Downloaded(download, lock))
     }
 }
 
-/// Clients who have seen the manifest `known` refuse an older one, and another one in
-/// its place.
-fn require_later(found: u64, known: u64) -> Result<(), StorageError> {
-    match found.cmp(&known) {
-        Ordering::Greater => Ok(()),
-        Ordering::Equal => Err(StorageError::Equivocation { sequence: found }),
-        Ordering::Less => Err(StorageError::Older { known, found }),
-    }
-}
-
 /// Looks every so often whether something else is published, and on SIGHUP reads
 /// trust list, senders and quotas again.
 pub async fn follow(rebuilder: Rebuilder, every: Duration, before: Schedule, mut hangup: Signal) {
-    let mut retires = None;
+    let mut retirement = Retirement::new(&rebuilder, before);
     loop {
         let next = Instant::now() + every;
         let (of_task, begun) = (rebuilder.clone(), Instant::now());
-        let ended = spawn_blocking(move || of_task.take_over()).await;
-        if tell(rebuilder.state.metrics(), ended, begun) {
-            retires = Some(Instant::now() + before.before());
+        let taken_over = spawn_blocking(move || of_task.take_over());
+        let ended = retirement.beside(taken_over).await;
+        if tell(rebuilder.state.metrics(), ended, begun) == Told::Served {
+            retirement.begin();
         }
         loop {
             tokio::select! {
                 () = at(Some(next)) => break,
-                () = at(retires) => {
-                    retires = None;
-                    let of_task = rebuilder.clone();
-                    let _ = spawn_blocking(move || of_task.retire_before()).await;
-                }
+                () = retirement.due() => {}
                 _ = hangup.recv() => {
                     rebuilder.reload_and_tell();
                     break;

@@ -7,12 +7,16 @@ use tokio::signal::unix::Signal;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
+use super::retirement::Retirement;
 use super::{RebuildError, Rebuilder, Rebuilt, When};
 use crate::config::Config;
 use crate::metrics::{Metrics, PANICKED, SERVED};
 
 /// How often it is looked whether enough has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Time from a build that failed to the next, unless the interval is over before.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// For how long the snapshot before is served where none is built by itself.
 const BEFORE_WITHOUT_INTERVAL: Duration = Duration::from_secs(900);
@@ -57,22 +61,28 @@ impl Schedule {
 /// quotas again.
 pub async fn keep_fresh(rebuilder: Rebuilder, schedule: Schedule, mut hangup: Signal) {
     let mut when = When::Due;
-    // A snapshot of before the start is alone.
-    let mut retires = None;
+    let mut retirement = Retirement::new(&rebuilder, schedule);
     loop {
-        let next = schedule.next(Instant::now());
-        if rebuild(&rebuilder, when).await {
-            retires = Some(Instant::now() + schedule.before());
+        let begun = Instant::now();
+        let mut next = schedule.next(begun);
+        let of_task = rebuilder.clone();
+        let ended = retirement.beside(spawn_blocking(move || of_task.run(when)));
+        let ended = ended.await;
+        let told = tell(rebuilder.state.metrics(), ended, begun);
+        let mut changes_from = Instant::now();
+        match told {
+            Told::Served => retirement.begin(),
+            Told::Nothing => {}
+            Told::Failed => {
+                changes_from += AFTER_FAILURE;
+                next = Some(next.map_or(changes_from, |next| next.min(changes_from)));
+            }
         }
         when = loop {
             tokio::select! {
                 () = at(next) => break When::Due,
-                () = at(retires) => {
-                    retires = None;
-                    let of_task = rebuilder.clone();
-                    let _ = spawn_blocking(move || of_task.retire_before()).await;
-                }
-                () = enough(&rebuilder, schedule.after_changes) => break When::Due,
+                () = retirement.due() => {}
+                () = enough(&rebuilder, schedule.after_changes, changes_from) => break When::Due,
                 _ = hangup.recv() => {
                     rebuilder.reload_and_tell();
                     break When::Now;
@@ -90,11 +100,13 @@ pub(super) async fn at(then: Option<Instant>) {
     }
 }
 
-/// Waits until so much has changed since the served snapshot was built.
-async fn enough(rebuilder: &Rebuilder, changes: u64) {
+/// Waits until so much has changed since the served snapshot was built, without
+/// looking before `from`.
+async fn enough(rebuilder: &Rebuilder, changes: u64, from: Instant) {
     if changes == 0 {
         return std::future::pending().await;
     }
+    sleep_until(from).await;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let of_task = rebuilder.clone();
@@ -107,37 +119,40 @@ async fn enough(rebuilder: &Rebuilder, changes: u64) {
     }
 }
 
-/// Whether there is another snapshot now.
-async fn rebuild(rebuilder: &Rebuilder, when: When) -> bool {
-    let (of_task, begun) = (rebuilder.clone(), Instant::now());
-    let ended = spawn_blocking(move || of_task.run(when)).await;
-    tell(rebuilder.state.metrics(), ended, begun)
+/// What was told of a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// There is another snapshot now.
+    Served,
+    Nothing,
+    Failed,
 }
 
-/// Logs and counts what it came to; whether there is another snapshot now.
+/// Logs and counts what it came to.
 pub(super) fn tell(
     metrics: &Metrics,
     ended: Result<Result<Rebuilt, RebuildError>, JoinError>,
     begun: Instant,
-) -> bool {
+) -> Told {
     match ended {
         Ok(Ok(Rebuilt::Served(id))) => {
             let milliseconds = begun.elapsed().as_millis() as u64;
             tracing::info!(snapshot = %id, milliseconds, "serving a new snapshot");
             metrics.rebuilt(SERVED);
-            return true;
+            Told::Served
         }
-        Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => {}
+        Ok(Ok(Rebuilt::UpToDate | Rebuilt::Empty)) => Told::Nothing,
         Ok(Err(error)) => {
             tracing::error!(%error, "no new snapshot");
             metrics.rebuilt(error.kind());
+            Told::Failed
         }
         Err(_) => {
             tracing::error!("the build panicked");
             metrics.rebuilt(PANICKED);
+            Told::Failed
         }
     }
-    false
 }
 
 #[cfg(test)]

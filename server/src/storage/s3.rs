@@ -8,16 +8,16 @@ use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path as Name;
 use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+    ClientOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
 use protocol::cose::VerifyingKey;
-use protocol::manifest::SignedManifest;
+use protocol::manifest::{SignedManifest, SnapshotId};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::download::Refused;
-use super::{Pointer, StorageError};
+use super::{Pointer, StorageError, known};
 use crate::log;
 use crate::snapshot::build::published_manifest;
 use crate::snapshot::current;
@@ -28,6 +28,9 @@ const KEPT: u64 = 3;
 /// Time after the next one from which on others are removed: no follower can still
 /// be reading them.
 const REMOVED_AFTER: Duration = Duration::from_secs(3600);
+
+/// Longest time in which nothing comes from the service.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Where, and who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +81,17 @@ impl Storage {
     /// [`StorageError::Service`] for options that don't go together,
     /// [`StorageError::Start`].
     pub fn open(options: &S3Options) -> Result<Self, StorageError> {
-        let mut builder = AmazonS3Builder::from_env()
+        // What the environment has belongs to the credentials that are there.
+        let builder = match options.credentials {
+            Some(_) => AmazonS3Builder::new(),
+            None => AmazonS3Builder::from_env(),
+        };
+        // A transfer takes as long as it does, if it goes on.
+        let client = ClientOptions::new()
+            .with_timeout_disabled()
+            .with_read_timeout(SILENCE_MAX);
+        let mut builder = builder
+            .with_client_options(client)
             .with_bucket_name(&options.bucket)
             .with_region(&options.region)
             .with_conditional_put(S3ConditionalPut::ETagMatch);
@@ -149,20 +162,29 @@ impl Storage {
         match (there, here) {
             (None, None) => Ok(None),
             (None, Some(here)) => self.push(directory, &here, None).map(Some),
-            (Some(there), Some(here)) if here.digest() == there.pointer.manifest => Ok(Some(there)),
+            (Some(there), Some(here)) if here.digest() == there.pointer.manifest => {
+                known::note(directory, &there.pointer.manifest)?;
+                Ok(Some(there))
+            }
             (Some(there), Some(here))
                 if here.unverified().previous == Some(there.pointer.manifest) =>
             {
                 self.push(directory, &here, Some(&there)).map(Some)
             }
             (Some(there), here) => {
-                let known = here.map_or(0, |here| here.unverified().sequence);
+                let here = here.as_ref().map(SignedManifest::unverified);
+                let known = here.map_or(0, |here| here.sequence);
                 let found = there.pointer.sequence;
                 if found < known {
                     return Err(StorageError::Older { known, found });
                 }
                 self.fetch(&there.pointer, directory, provider)?.place()?;
-                current::replace(directory, there.pointer.snapshot)?;
+                let id = there.pointer.snapshot;
+                current::replace(directory, id)?;
+                known::note(directory, &there.pointer.manifest)?;
+                let keep = [Some(id), here.map(|here| here.snapshot)];
+                let keep: Vec<SnapshotId> = keep.into_iter().flatten().collect();
+                current::remove_others(directory, &keep)?;
                 Ok(Some(there))
             }
         }
@@ -188,21 +210,25 @@ impl Storage {
         });
         let (name, json) = (self.pointer(), PutPayload::from(pointer.to_json()));
         let put = self.store.put_opts(&name, json, options);
-        match self.wait(put) {
-            Ok(put) => Ok(Current {
+        let there = match self.wait(put) {
+            Ok(put) => Current {
                 pointer,
                 version: put.into(),
-            }),
+            },
             Err(error) => match self.current() {
                 // It was done, though what was said of it was lost.
-                Ok(Some(there)) if there.pointer == pointer => Ok(there),
-                _ => Err(match error {
-                    object_store::Error::Precondition { .. }
-                    | object_store::Error::AlreadyExists { .. } => StorageError::Raced,
-                    error => service("publish")(error),
-                }),
+                Ok(Some(there)) if there.pointer == pointer => there,
+                _ => {
+                    return Err(match error {
+                        object_store::Error::Precondition { .. }
+                        | object_store::Error::AlreadyExists { .. } => StorageError::Raced,
+                        error => service("publish")(error),
+                    });
+                }
             },
-        }
+        };
+        known::note(directory, &there.pointer.manifest)?;
+        Ok(there)
     }
 
     /// Removes snapshots that nobody serves any more; gives how many.

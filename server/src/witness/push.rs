@@ -26,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// The pause after a look at a storage whose pointer has not moved yet.
+const UNPUBLISHED_PAUSE: Duration = Duration::from_secs(5);
+
 /// Attempts of a command that somebody waits for.
 const ATTEMPTS: usize = 3;
 
@@ -203,24 +206,29 @@ pub async fn keep_cosigned(mut pusher: Pusher) {
         if let Err(error) = looked {
             tell(&mut told, None, &error);
         } else if Instant::now() >= due {
-            let complete = match pusher.attempt().await {
+            let next = match pusher.attempt().await {
+                // Witnesses may be added to the file.
+                Ok(failed) if failed.is_empty() => LONGEST_PAUSE,
                 Ok(failed) => {
                     for Failed { witness, error } in &failed {
                         tell(&mut told, Some(witness), error);
                     }
-                    failed.is_empty()
+                    pause
                 }
-                // A publisher is at it.
-                Err(WitnessError::Unpublished) => false,
+                // A publisher is at it, and no witness was asked.
+                Err(WitnessError::Unpublished) => {
+                    pause = FIRST_PAUSE;
+                    UNPUBLISHED_PAUSE
+                }
                 Err(error) => {
                     tell(&mut told, None, &error);
-                    false
+                    pause
                 }
             };
-            // Witnesses may be added to the file.
-            let next = if complete { LONGEST_PAUSE } else { pause };
             due = Instant::now() + next;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            if next == pause {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
         sleep(LOOK_EVERY).await;
     }
