@@ -96,8 +96,8 @@ enum Command {
     /// time; with --cache also across runs.
     ///
     /// With --once exits with 0 if all is as published, with 1 if not or if it
-    /// could not be seen, with 3 if the log speaks against the provider, with 2 if
-    /// it was called wrongly.
+    /// could not be seen, with 3 if something speaks against the provider, whatever
+    /// else was found, with 2 if it was called wrongly.
     Monitor(monitor::MonitorArgs),
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.

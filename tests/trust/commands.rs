@@ -43,7 +43,7 @@ async fn run(name: &str, arguments: Vec<String>, home: PathBuf, input: Vec<u8>) 
 }
 
 /// A client's configuration file.
-fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBuf> {
+pub(crate) fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBuf> {
     let root = provider.directory.data().root();
     let scratch = provider.directory.scratch();
     fs::write(scratch.join("api.key"), provider.api_key())?;
@@ -61,7 +61,10 @@ fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBu
 }
 
 /// `sotto` with a configuration file.
-async fn sotto(arguments: &[&str], configuration: &Path) -> Result<(i32, String, String)> {
+pub(crate) async fn sotto(
+    arguments: &[&str],
+    configuration: &Path,
+) -> Result<(i32, String, String)> {
     let mut all: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
     all.extend(["--config".to_owned(), configuration.display().to_string()]);
     let home = configuration.with_file_name("home");

@@ -95,12 +95,38 @@ enum ProviderFinding {
     Unchecked,
 }
 
-/// What is told in one look, for the hook.
+/// What is told in one look.
 #[derive(Default)]
 struct Report {
+    /// For the hook.
     lines: String,
-    /// What kept from looking at something.
+    /// What kept from looking at something: the first, or the first evidence.
     failure: Option<Failure>,
+}
+
+impl Report {
+    fn fail(&mut self, failure: Failure) {
+        let is_evidence = |failure: &Failure| matches!(failure, Failure::Evidence(_));
+        let outweighed = |known: &Failure| is_evidence(&failure) && !is_evidence(known);
+        if self.failure.as_ref().is_none_or(outweighed) {
+            self.failure = Some(failure);
+        }
+    }
+
+    /// What the look came to, and the hook that was told of it.
+    fn outcome(self, hooked: anyhow::Result<()>) -> Result<Outcome, Failure> {
+        match (self.failure, hooked) {
+            (Some(failure), hooked) => {
+                if let Err(error) = hooked {
+                    eprintln!("sotto: {error:#}");
+                }
+                Err(failure)
+            }
+            (None, Err(error)) => Err(Failure::Run(error)),
+            (None, Ok(())) if self.lines.is_empty() => Ok(Outcome::Complete),
+            (None, Ok(())) => Ok(Outcome::Incomplete),
+        }
+    }
 }
 
 /// Looks, and looks again.
@@ -126,21 +152,11 @@ pub(super) async fn run(args: &MonitorArgs) -> Result<Outcome, Failure> {
             args.tell_failure(failure, None, &mut report)?;
         }
         let hooked = args.run_hook(&report.lines).await;
-        let ended = match (report.failure, hooked) {
-            (Some(failure), Ok(())) => Err(failure),
-            (Some(failure), Err(error)) => {
-                eprintln!("sotto: {error:#}");
-                Err(failure)
-            }
-            (None, Err(error)) => Err(Failure::Run(error)),
-            (None, Ok(())) if report.lines.is_empty() => Ok(Outcome::Complete),
-            (None, Ok(())) => Ok(Outcome::Incomplete),
-        };
         if args.once {
-            return ended;
+            return report.outcome(hooked);
         }
-        // It is told, and the next look may find it in order.
-        if let Err(Failure::Usage(error) | Failure::Run(error) | Failure::Evidence(error)) = ended {
+        // What was found is told, and the next look may find it in order.
+        if let Err(error) = hooked {
             eprintln!("sotto: {error:#}");
         }
         tokio::time::sleep(Duration::from_secs(args.every * 60)).await;
@@ -211,7 +227,8 @@ async fn look(
         _ => Publication::Complete,
     };
     for (csi, found) in csis.iter().zip(found) {
-        let looked = found.map_err(Failure::from).and_then(|found| {
+        let looked = found.map_err(|error| refused(error.into()));
+        let looked = looked.and_then(|found| {
             let published = identity.published(provider, csi)?;
             let published = published.and_then(|held| held.bundle);
             let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
@@ -270,18 +287,25 @@ impl MonitorArgs {
         csi: Option<&Csi>,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let (finding, error) = match &failure {
-            Failure::Evidence(error) => (ProviderFinding::Log, error),
-            Failure::Usage(error) | Failure::Run(error) => (ProviderFinding::Unchecked, error),
+        let (finding, word, error) = match &failure {
+            Failure::Evidence(error) => (ProviderFinding::Log, "EVIDENCE", error),
+            Failure::Usage(error) | Failure::Run(error) => {
+                (ProviderFinding::Unchecked, "UNCHECKED", error)
+            }
         };
+        let identifier = csi.map(Csi::canonical);
         let line = Line {
             at: UnixTime::now().to_string(),
-            identifier: csi.map(Csi::canonical),
+            identifier,
             finding: Told::Provider(finding),
             message: format!("{error:#}"),
         };
+        if !self.json {
+            let whose = identifier.unwrap_or("the provider");
+            println!("{}  {whose}  {word}: {}", line.at, line.message);
+        }
         self.note(&line, report)?;
-        report.failure.get_or_insert(failure);
+        report.fail(failure);
         Ok(())
     }
 
@@ -340,6 +364,29 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn evidence_outweighs_what_was_met_before_and_after() {
+        let unchecked = || Failure::Run(anyhow!("no answer"));
+        let evidence = || Failure::Evidence(anyhow!("two histories"));
+        let told = |failures: Vec<Failure>| {
+            let mut report = Report::default();
+            failures
+                .into_iter()
+                .for_each(|failure| report.fail(failure));
+            report.outcome(Ok(()))
+        };
+        assert!(matches!(told(vec![]), Ok(Outcome::Complete)));
+        let of_one = told(vec![unchecked(), unchecked()]);
+        assert!(matches!(of_one, Err(Failure::Run(_))));
+        for failures in [
+            vec![evidence(), unchecked()],
+            vec![unchecked(), evidence()],
+            vec![unchecked(), evidence(), unchecked()],
+        ] {
+            assert!(matches!(told(failures), Err(Failure::Evidence(_))));
+        }
+    }
 
     #[tokio::test]
     async fn a_hook_reads_what_was_found_and_says_whether_it_could() {

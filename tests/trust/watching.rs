@@ -1,0 +1,123 @@
+//! What recipients are told by `sotto monitor` of a provider that can't be trusted,
+//! or that only fails.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use client::Passphrase;
+use client::identity::Identity;
+use protocol::cose::SigningKey;
+use protocol::credential::{Credential, Issuer};
+use protocol::csi::Csi;
+use protocol::problem::ProblemType;
+use protocol::time::UnixTime;
+use protocol::wire;
+use tests::{Directory, Provider};
+
+use crate::commands::{configuration, sotto};
+use crate::forgery::twin;
+use crate::rogue::Rogue;
+
+/// A recipient who watches two identifiers, which nothing was published for, through
+/// a front.
+struct Watcher {
+    provider: Provider,
+    rogue: Rogue,
+    csis: Vec<Csi>,
+    configuration: PathBuf,
+}
+
+impl Watcher {
+    async fn new(seed: u64) -> Result<Self> {
+        let mut directory = Directory::build(30, seed)?;
+        let csis = directory.absent(2)?;
+        let provider = directory.serve().await?;
+        let rogue = Rogue::before(&provider).await?;
+        let key = SigningKey::from_seed(&[21; 32]);
+        let identity = Identity::create(
+            provider.directory.scratch().join("identity"),
+            &key,
+            &Passphrase::new("correct horse battery staple"),
+        )?;
+        let now = UnixTime::now();
+        for csi in &csis {
+            let credential = Credential {
+                issuer: Issuer::new("csip.example")?,
+                subject: csi.clone(),
+                holder: key.verifying_key(),
+                issued_at: now,
+                expires: now.saturating_add(3600),
+                assignment: 1,
+            };
+            identity.add_credential(&credential.issue(&SigningKey::from_seed(&[22; 32]))?)?;
+        }
+        let front = rogue.config(&provider)?.server;
+        let configuration = configuration(&provider, &front, "identity = \"identity\"\n")?;
+        Ok(Self {
+            provider,
+            rogue,
+            csis,
+            configuration,
+        })
+    }
+
+    /// What one look at both comes to.
+    async fn look(&self, more: &[&str]) -> Result<(i32, String, String)> {
+        let arguments = [&["monitor", "--once"], more].concat();
+        sotto(&arguments, &self.configuration).await
+    }
+
+    /// The identifiers that a text names.
+    fn named(&self, text: &str) -> usize {
+        let named = self.csis.iter().map(Csi::canonical);
+        named.filter(|csi| text.contains(csi)).count()
+    }
+
+    /// Has the lookups meet another manifest than the one that the look began with.
+    fn replace_in_midst_of_lookups(&self, bytes: &[u8]) {
+        let snapshot = self.provider.snapshot();
+        let newest = snapshot.signed_manifest().as_bytes();
+        for manifest in [newest, newest, bytes] {
+            self.rogue.give_once(wire::MANIFEST_PATH, manifest);
+        }
+        let path = wire::query_path(&snapshot.id());
+        self.rogue.refuse_once(path, ProblemType::SnapshotGone);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lookups_find_wrong_with_the_log_speaks_against_the_provider() -> Result<()> {
+    let watcher = Watcher::new(94).await?;
+    let (code, out, errors) = watcher.look(&["--json"]).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+
+    let secret = twin(&watcher.provider, watcher.provider.snapshot().manifest())?;
+    watcher.replace_in_midst_of_lookups(secret.as_bytes());
+    let (code, out, errors) = watcher.look(&["--json"]).await?;
+    assert_eq!(code, 3, "{out}{errors}");
+    assert_eq!(out.matches("\"finding\":\"log\"").count(), 2, "{out}");
+    watcher.replace_in_midst_of_lookups(secret.as_bytes());
+    let (code, out, errors) = watcher.look(&[]).await?;
+    assert_eq!(code, 3, "{out}{errors}");
+    assert_eq!(out.matches("EVIDENCE: ").count(), 2, "{out}");
+    assert_eq!(watcher.named(&out), 2, "{out}");
+    watcher.provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_that_fails_is_told_beside_the_others() -> Result<()> {
+    let watcher = Watcher::new(95).await?;
+    let path = wire::query_path(&watcher.provider.snapshot().id());
+    watcher.rogue.refuse_once(&path, ProblemType::Internal);
+    let (code, out, errors) = watcher.look(&[]).await?;
+    assert_eq!(code, 1, "{out}{errors}");
+    assert_eq!(out.matches("as published").count(), 1, "{out}");
+    assert_eq!(out.matches("UNCHECKED: ").count(), 1, "{out}");
+    assert_eq!(watcher.named(&out), 2, "{out}");
+    watcher.rogue.refuse_once(&path, ProblemType::Internal);
+    let (code, out, errors) = watcher.look(&["--json"]).await?;
+    assert_eq!(code, 1, "{out}{errors}");
+    assert_eq!(out.matches("\"finding\":\"unchecked\"").count(), 1, "{out}");
+    assert_eq!(watcher.named(&out), 1, "{out}");
+    watcher.provider.stop().await
+}
