@@ -4,11 +4,15 @@
 //! [identity](crate::identity) remembers it, with what everybody else is shown.
 //! The lookup is an ordinary one: the provider can't tell who watches whom.
 
+mod watch;
+
 use protocol::lookup::{Lookup, Unverifiable};
 use protocol::mapping::{Mapping, MappingId};
 use protocol::precedence::delists;
 use protocol::time::UnixTime;
 use serde::Serialize;
+
+pub use watch::{Look, Watch};
 
 /// What is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

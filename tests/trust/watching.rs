@@ -121,3 +121,24 @@ async fn a_lookup_that_fails_is_told_beside_the_others() -> Result<()> {
     assert_eq!(watcher.named(&out), 1, "{out}");
     watcher.provider.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_behind_the_others_is_waited_for() -> Result<()> {
+    let watcher = Watcher::new(96).await?;
+    let first = watcher.provider.snapshot().signed_manifest().clone();
+    watcher.provider.publish()?;
+    let patiently = ["--json", "--server-lag", "1"];
+    watcher.replace_in_midst_of_lookups(first.as_bytes());
+    let (code, out, errors) = watcher.look(&patiently).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+
+    // It is not behind for ever.
+    watcher.replace_in_midst_of_lookups(first.as_bytes());
+    watcher
+        .rogue
+        .give_once(wire::MANIFEST_PATH, first.as_bytes());
+    let (code, out, errors) = watcher.look(&patiently).await?;
+    assert_eq!(code, 3, "{out}{errors}");
+    assert_eq!(out.matches("\"finding\":\"log\"").count(), 1, "{out}");
+    watcher.provider.stop().await
+}

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use client::audit::{Audit, AuditError};
+use client::audit::AuditError;
 use client::identity::Identity;
-use client::monitor::{Finding, Publication, compare};
-use client::{Client, ClientError};
+use client::monitor::{Finding, Look, Publication, Watch, compare};
 use protocol::bundle::Bundle;
+use protocol::cose::KeyId;
 use protocol::csi::Csi;
 use protocol::mapping::Mapping;
 use protocol::time::UnixTime;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
 use super::holder::SubjectArgs;
-use super::settings::{CacheArgs, Settings};
+use super::settings::{CacheArgs, LagArgs, Settings};
 use super::{Connection, Failure, Outcome};
 
 /// Longest time that a hook may take.
@@ -62,6 +62,9 @@ pub(super) struct MonitorArgs {
     cache: CacheArgs,
 
     #[command(flatten)]
+    lag: LagArgs,
+
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -93,6 +96,13 @@ enum ProviderFinding {
     Log,
     /// Something could not be looked at.
     Unchecked,
+}
+
+/// Whose identifiers are watched, and at which provider.
+struct Watched {
+    identity: Identity,
+    provider: KeyId,
+    csis: Vec<Csi>,
 }
 
 /// What is told in one look.
@@ -136,17 +146,23 @@ impl Report {
 pub(super) async fn run(args: &MonitorArgs) -> Result<Outcome, Failure> {
     let mut settings = args.connection.settings()?;
     args.cache.apply(&mut settings)?;
-    // A setting that can't be used is none to look again with.
-    Audit::new(settings.client.clone())?;
+    args.lag.apply(&mut settings);
+    let mut watch = Watch::new(settings.client.clone())?;
     let directory = args
         .connection
         .local()?
         .identity(args.identity.as_deref())?;
     let identity = Identity::open(directory)?;
     let csis = args.csis(&identity, &settings)?;
+    let provider = settings.client.dp_key.key_id();
+    let watched = Watched {
+        identity,
+        provider,
+        csis,
+    };
     loop {
         let mut report = Report::default();
-        let look = look(args, &mut settings, &identity, &csis, &mut report);
+        let look = look(args, &mut watch, &watched, &mut report);
         let looked = tokio::time::timeout(LOOK_TIMEOUT, look).await;
         if let Err(failure) = looked.unwrap_or_else(|_| Err(too_long())) {
             args.tell_failure(failure, None, &mut report)?;
@@ -197,24 +213,15 @@ impl MonitorArgs {
     }
 }
 
-/// One look at the log and at all identifiers. What is accepted is remembered for
-/// the next one, also without a cache.
+/// One look at the log and at all identifiers.
 async fn look(
     args: &MonitorArgs,
-    settings: &mut Settings,
-    identity: &Identity,
-    csis: &[Csi],
+    watch: &mut Watch,
+    watched: &Watched,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let chain = Audit::new(settings.client.clone())?.chain(&|_| ()).await;
-    let chain = chain.map_err(refused)?;
-    settings.client.last_manifest = Some(chain.pin());
-    let client = Client::connect(settings.client.clone()).await;
-    let client = client.map_err(|error| refused(error.into()))?;
-    let found: Vec<Result<_, ClientError>> = client.find_many(csis).await;
-    let (snapshot, now) = (client.snapshot(), UnixTime::now());
-    settings.client.last_manifest = Some(snapshot.pin());
-    let provider = settings.client.dp_key.key_id();
+    let Look { snapshot, found } = watch.look(&watched.csis).await.map_err(refused)?;
+    let (identity, provider, now) = (&watched.identity, watched.provider, UnixTime::now());
     let accepted = identity.receipt_at(provider)?;
     let publication = match accepted {
         // Whoever withholds something for ever must not be believed for ever.
@@ -226,7 +233,7 @@ async fn look(
         }
         _ => Publication::Complete,
     };
-    for (csi, found) in csis.iter().zip(found) {
+    for (csi, found) in watched.csis.iter().zip(found) {
         let looked = found.map_err(|error| refused(error.into()));
         let looked = looked.and_then(|found| {
             let published = identity.published(provider, csi)?;
