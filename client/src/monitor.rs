@@ -114,7 +114,11 @@ pub fn compare(
             return vec![Finding::Unverifiable { reason }];
         }
         Lookup::OptedOut if opted_out => return findings,
-        Lookup::OptedOut => findings.push(Finding::OptedOut),
+        Lookup::OptedOut if publication == Publication::Complete => {
+            findings.push(Finding::OptedOut);
+        }
+        // Or mappings have just taken its place.
+        Lookup::OptedOut => {}
         Lookup::NoMapping | Lookup::Mappings(_) => {}
     }
     for mapping in found.mappings() {
