@@ -95,6 +95,22 @@ pub enum Publication {
     Pending,
 }
 
+impl Publication {
+    /// Seconds after which what was accepted must be in the snapshot: two daily builds.
+    pub const PENDING_SECS: u64 = 48 * 3600;
+
+    /// What is to be expected if something is [awaited](crate::identity::Awaited) since
+    /// then.
+    #[must_use]
+    pub fn awaited_since(since: Option<UnixTime>, now: UnixTime) -> Self {
+        match since {
+            // Whoever withholds something for ever must not be believed for ever.
+            Some(since) if now < since.saturating_add(Self::PENDING_SECS) => Self::Pending,
+            _ => Self::Complete,
+        }
+    }
+}
+
 /// Compares what was published with what is found at a time.
 #[must_use]
 pub fn compare(

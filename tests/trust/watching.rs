@@ -1,11 +1,12 @@
 //! What recipients are told by `sotto monitor` of a provider that can't be trusted,
 //! or that only fails.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use client::Passphrase;
-use client::identity::Identity;
+use client::identity::{Awaited, Identity};
 use protocol::cose::SigningKey;
 use protocol::credential::{Credential, Issuer};
 use protocol::csi::Csi;
@@ -18,6 +19,9 @@ use crate::commands::{configuration, sotto};
 use crate::forgery::twin;
 use crate::rogue::Rogue;
 
+const CSIP: &str = "csip.watching.example";
+const PASSPHRASE: &str = "correct horse battery staple";
+
 /// A recipient who watches two identifiers, which nothing was published for, through
 /// a front.
 struct Watcher {
@@ -29,27 +33,34 @@ struct Watcher {
 
 impl Watcher {
     async fn new(seed: u64) -> Result<Self> {
-        let mut directory = Directory::build(30, seed)?;
-        let csis = directory.absent(2)?;
+        let directory = Directory::build(30, seed)?;
+        let csip = SigningKey::from_seed(&[22; 32]);
+        let trusted = format!(
+            "[[csip]]\nissuer = {CSIP:?}\nkey = {:?}\nscopes = [\"mailto:*@watching.example\"]\n",
+            csip.verifying_key().to_text()
+        );
+        let list = directory.data().root().join("trust.toml");
+        fs::write(&list, fs::read_to_string(&list)? + &trusted)?;
         let provider = directory.serve().await?;
         let rogue = Rogue::before(&provider).await?;
         let key = SigningKey::from_seed(&[21; 32]);
-        let identity = Identity::create(
-            provider.directory.scratch().join("identity"),
-            &key,
-            &Passphrase::new("correct horse battery staple"),
-        )?;
-        let now = UnixTime::now();
-        for csi in &csis {
+        let scratch = provider.directory.scratch();
+        let identity =
+            Identity::create(scratch.join("identity"), &key, &Passphrase::new(PASSPHRASE))?;
+        let mut csis = Vec::new();
+        for name in ["ann", "ben"] {
+            let subject = Csi::parse(&format!("{name}@watching.example"))?;
+            let now = UnixTime::now();
             let credential = Credential {
-                issuer: Issuer::new("csip.example")?,
-                subject: csi.clone(),
+                issuer: Issuer::new(CSIP)?,
+                subject: subject.clone(),
                 holder: key.verifying_key(),
                 issued_at: now,
                 expires: now.saturating_add(3600),
                 assignment: 1,
             };
-            identity.add_credential(&credential.issue(&SigningKey::from_seed(&[22; 32]))?)?;
+            identity.add_credential(&credential.issue(&csip)?)?;
+            csis.push(subject);
         }
         let front = rogue.config(&provider)?.server;
         let configuration = configuration(&provider, &front, "identity = \"identity\"\n")?;
@@ -140,5 +151,42 @@ async fn a_server_that_is_behind_the_others_is_waited_for() -> Result<()> {
     let (code, out, errors) = watcher.look(&patiently).await?;
     assert_eq!(code, 3, "{out}{errors}");
     assert_eq!(out.matches("\"finding\":\"log\"").count(), 1, "{out}");
+    watcher.provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_is_awaited_until_a_snapshot_has_it() -> Result<()> {
+    let watcher = Watcher::new(97).await?;
+    let scratch = watcher.provider.directory.scratch();
+    let passphrase = scratch.join("passphrase");
+    client::durable::create(&passphrase, client::durable::PRIVATE, PASSPHRASE.as_bytes())?;
+    let passphrase = passphrase.display().to_string();
+    let publish = ["publish", "--yes", "--passphrase-file", &passphrase];
+    let ann = [
+        &publish[..],
+        &["ann@watching.example", "--msp", "a.example"],
+    ]
+    .concat();
+    let identity = Identity::open(scratch.join("identity"))?;
+    let provider = watcher
+        .provider
+        .directory
+        .data()
+        .provider_public_key()?
+        .key_id();
+    let awaited = |of: usize| identity.awaited(provider, &watcher.csis[of]);
+
+    let (code, _, errors) = sotto(&ann, &watcher.configuration).await?;
+    assert_eq!(code, 0, "{errors}");
+    assert_ne!(awaited(0)?, Awaited::default());
+    assert_eq!(awaited(1)?, Awaited::default());
+    let (code, out, errors) = watcher.look(&["--json"]).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+    assert_ne!(awaited(0)?, Awaited::default());
+
+    watcher.provider.publish()?;
+    let (code, out, errors) = watcher.look(&["--json"]).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+    assert_eq!(awaited(0)?, Awaited::default());
     watcher.provider.stop().await
 }

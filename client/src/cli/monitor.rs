@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use client::Found;
 use client::audit::AuditError;
-use client::identity::Identity;
+use client::identity::{Awaited, Identity};
 use client::monitor::{Finding, Look, Publication, Watch, compare};
 use protocol::bundle::Bundle;
 use protocol::cose::KeyId;
@@ -25,9 +26,6 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest time for a look: a provider that is slow enough would not be found out.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// Seconds after which what was accepted must be in the snapshot: two daily builds.
-const PENDING_SECS: u64 = 48 * 3600;
 
 /// Arguments of `monitor`.
 #[derive(Debug, clap::Args)]
@@ -221,42 +219,54 @@ async fn look(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let Look { snapshot, found } = watch.look(&watched.csis).await.map_err(refused)?;
-    let (identity, provider, now) = (&watched.identity, watched.provider, UnixTime::now());
-    let accepted = identity.receipt_at(provider)?;
-    let publication = match accepted {
-        // Whoever withholds something for ever must not be believed for ever.
-        Some((head, at))
-            if head.entries > snapshot.manifest().audit.entries
-                && now < at.saturating_add(PENDING_SECS) =>
-        {
-            Publication::Pending
-        }
-        _ => Publication::Complete,
-    };
+    let (entries, now) = (snapshot.manifest().audit.entries, UnixTime::now());
     for (csi, found) in watched.csis.iter().zip(found) {
         let looked = found.map_err(|error| refused(error.into()));
-        let looked = looked.and_then(|found| {
-            let published = identity.published(provider, csi)?;
-            let published = published.and_then(|held| held.bundle);
-            let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
-            let mappings: Vec<Mapping> = mappings
-                .map(|mapping| mapping.unverified().clone())
-                .collect();
-            let mut findings = compare(&mappings, &found.public, publication, now);
-            if let Some(holder) = &found.holder
-                && !identity.has(holder)?
-            {
-                findings.push(Finding::ForeignCredential);
-            }
-            Ok(findings)
-        });
-        match looked {
+        match looked.and_then(|found| watched.judge(csi, &found, entries, now)) {
             Ok(findings) => args.tell(csi, &findings, now, report)?,
             // The others are looked at all the same.
             Err(failure) => args.tell_failure(failure, Some(csi), report)?,
         }
     }
     Ok(())
+}
+
+impl Watched {
+    /// Compares what was found of an identifier with what was published, and remembers
+    /// what of it is awaited still. The snapshot takes `entries` of the audit log into
+    /// account.
+    fn judge(
+        &self,
+        csi: &Csi,
+        found: &Found,
+        entries: u64,
+        now: UnixTime,
+    ) -> Result<Vec<Finding>, Failure> {
+        let (identity, provider) = (&self.identity, self.provider);
+        let before = identity.awaited(provider, csi)?;
+        let mut awaited = before.clone();
+        let publication = Publication::awaited_since(awaited.seen(entries), now);
+        let published = identity.published(provider, csi)?;
+        let published = published.and_then(|held| held.bundle);
+        let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
+        let mappings: Vec<Mapping> = mappings
+            .map(|mapping| mapping.unverified().clone())
+            .collect();
+        let mut findings = compare(&mappings, &found.public, publication, now);
+        if let Some(holder) = &found.holder
+            && !identity.has(holder)?
+        {
+            findings.push(Finding::ForeignCredential);
+        }
+        if publication == Publication::Complete && findings.is_empty() {
+            // All of it is there, whatever the audit log says.
+            awaited = Awaited::default();
+        }
+        if awaited != before {
+            identity.set_awaited(provider, csi, &awaited)?;
+        }
+        Ok(findings)
+    }
 }
 
 impl MonitorArgs {

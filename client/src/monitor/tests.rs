@@ -74,3 +74,13 @@ fn what_waits_for_the_next_snapshot_is_not_missed() {
     let id = altered.id;
     assert_eq!(pending(&found(&[&altered])), [Finding::Altered { id }]);
 }
+
+#[test]
+fn nothing_is_waited_for_for_ever() {
+    let after = |secs| Publication::awaited_since(Some(now()), now().saturating_add(secs));
+    assert_eq!(after(0), Publication::Pending);
+    assert_eq!(after(47 * 3600), Publication::Pending);
+    assert_eq!(after(49 * 3600), Publication::Complete);
+    let nothing = Publication::awaited_since(None, now());
+    assert_eq!(nothing, Publication::Complete);
+}
