@@ -13,3 +13,5 @@ mod forgery;
 mod histories;
 #[path = "trust/rogue.rs"]
 mod rogue;
+#[path = "trust/watching.rs"]
+mod watching;

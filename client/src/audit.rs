@@ -10,6 +10,7 @@
 
 mod digest;
 mod error;
+mod lag;
 mod snapshot;
 
 use protocol::log::{LogHash, TileSet, Tree, TreeHead, consistency_ranges};
@@ -20,6 +21,7 @@ use protocol::wire::{self, media};
 pub use error::AuditError;
 pub use snapshot::SnapshotReport;
 
+use self::lag::Lag;
 use crate::config::ClientConfig;
 use crate::error::ClientError;
 use crate::log::{self, Chain, LogRefusal, LogSource, require_consistency, require_growth};
@@ -72,15 +74,19 @@ impl Audit {
     /// Reads the whole log: that its entries lead to the root that the provider
     /// has signed and enough witnesses have seen; that each manifest follows the
     /// one before; that the manifest which the provider gives out is one of them,
-    /// and that the log goes on from what was remembered.
+    /// and that the log goes on from what was remembered. If something older is
+    /// shown than was, all of it is read once more after
+    /// [`ClientConfig::server_lag`].
     ///
     /// # Errors
     /// [`AuditError`].
     pub async fn chain(&self, tell: Listener<'_>) -> Result<ChainReport, AuditError> {
-        match self.read_chain(tell).await {
-            // The log may come from a server that doesn't have the manifest yet.
-            Err(error) if error.is_behind() => self.read_chain(tell).await,
-            report => report,
+        let mut lag = Lag::new(self.config.server_lag);
+        loop {
+            match self.read_chain(tell).await {
+                Err(error) => lag.wait(error, tell).await?,
+                report => return report,
+            }
         }
     }
 
@@ -200,10 +206,12 @@ impl Audit {
         chain: Option<&ChainReport>,
         tell: Listener<'_>,
     ) -> Result<SnapshotReport, AuditError> {
-        let manifest = match self.newest(chain).await {
-            // Something was published in between.
-            Err(error) if error.is_behind() => self.newest(chain).await?,
-            manifest => manifest?,
+        let mut lag = Lag::new(self.config.server_lag);
+        let manifest = loop {
+            match self.newest(chain).await {
+                Err(error) => lag.wait(error, tell).await?,
+                Ok(manifest) => break manifest,
+            }
         };
         snapshot::audit(&self.transport, manifest, tell).await
     }

@@ -82,7 +82,9 @@ enum Command {
     /// what was seen before; then downloads the newest snapshot's database and
     /// computes root and hint from it. `audit chain` and `audit snapshot` do one
     /// of the two; the download needs an API key. With --also, other addresses
-    /// must show the same log.
+    /// must show the same log. A manifest or log that seems to have gone back is
+    /// looked at again after --server-lag, as one of the provider's servers may be
+    /// behind the others.
     ///
     /// Exits with 0 if everything is in order, with 3 if what was found speaks
     /// against the provider: keep it; with 1 if it could not be looked at, with 2
@@ -93,11 +95,12 @@ enum Command {
     /// Looks them up like anybody would, and compares with what you have published
     /// from here: missing, older, altered or unknown mappings, an opt-out that
     /// isn't yours, a withheld record. Reads the provider's log of manifests each
-    /// time; with --cache also across runs.
+    /// time, which must go on from the look before; with --cache also across runs.
+    /// What seems to have gone back is looked at again after --server-lag.
     ///
     /// With --once exits with 0 if all is as published, with 1 if not or if it
-    /// could not be seen, with 3 if the log speaks against the provider, with 2 if
-    /// it was called wrongly.
+    /// could not be seen, with 3 if something speaks against the provider, whatever
+    /// else was found, with 2 if it was called wrongly.
     Monitor(monitor::MonitorArgs),
     /// Audiences: who else may find what you publish for few, and whose you
     /// may find.

@@ -63,6 +63,11 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// Most times that a request is sent again because the server was busy.
     pub busy_retries: u32,
+    /// How long one of the provider's servers may be behind the others: an
+    /// [audit](crate::audit::Audit) or a [watch](crate::monitor::Watch) that is shown
+    /// something older than before looks again after so long, before it says that
+    /// the provider has gone back.
+    pub server_lag: Duration,
 }
 
 /// What is used of what was [kept](ClientConfig::cache). The last manifest always
@@ -108,6 +113,10 @@ pub(crate) struct Endpoint<'a> {
 }
 
 impl ClientConfig {
+    /// The usual [`server_lag`](Self::server_lag): servers look for a new snapshot
+    /// every 10 seconds unless they are told otherwise, then they load it.
+    pub const SERVER_LAG: Duration = Duration::from_secs(120);
+
     /// The usual settings, without API key.
     pub fn new(server: impl Into<String>, dp_key: VerifyingKey, trust: TrustList) -> Self {
         Self {
@@ -130,6 +139,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             busy_retries: 4,
+            server_lag: Self::SERVER_LAG,
         }
     }
 

@@ -201,6 +201,15 @@ impl ClientError {
             if matches!(problem.kind, ProblemType::SnapshotGone | ProblemType::OprfEpochUnknown))
     }
 
+    /// Whether something older than before was shown: by a provider that goes back,
+    /// or by one of its servers that is behind the others.
+    pub(crate) fn is_rollback(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(ManifestError::Rollback { .. }) | Self::Log(LogRefusal::Rollback { .. })
+        )
+    }
+
     /// Seconds to wait before the same may be asked again, if the server is
     /// busy.
     pub(crate) fn busy(&self) -> Option<u32> {

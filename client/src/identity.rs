@@ -6,12 +6,14 @@
 //! earlier/*.pem      keys before it, until no credential needs them
 //! credentials/*.cose one credential a file
 //! published/*.cbor   what a provider has accepted for an identifier
+//! awaited/*.txt      what of that wasn't seen in a snapshot yet, and since when
 //! receipts/*.txt     how far a provider's audit log had come
 //! ```
 //!
 //! Only the owner may read what is in it. Every file is written beside its place
 //! and renamed, so that a crash leaves the old one or the new one.
 
+mod awaited;
 mod credentials;
 mod error;
 mod ledger;
@@ -24,6 +26,7 @@ use std::path::{Path, PathBuf};
 use protocol::cose::{SigningKey, VerifyingKey};
 use protocol::credential::Credential;
 
+pub use awaited::{Awaited, AwaitedError};
 pub use error::IdentityError;
 
 use crate::durable::{self, FileError, PRIVATE, PUBLIC};

@@ -4,11 +4,15 @@
 //! [identity](crate::identity) remembers it, with what everybody else is shown.
 //! The lookup is an ordinary one: the provider can't tell who watches whom.
 
+mod watch;
+
 use protocol::lookup::{Lookup, Unverifiable};
 use protocol::mapping::{Mapping, MappingId};
 use protocol::precedence::delists;
 use protocol::time::UnixTime;
 use serde::Serialize;
+
+pub use watch::{Look, Watch};
 
 /// What is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +95,22 @@ pub enum Publication {
     Pending,
 }
 
+impl Publication {
+    /// Seconds after which what was accepted must be in the snapshot: two daily builds.
+    pub const PENDING_SECS: u64 = 48 * 3600;
+
+    /// What is to be expected if something is [awaited](crate::identity::Awaited) since
+    /// then.
+    #[must_use]
+    pub fn awaited_since(since: Option<UnixTime>, now: UnixTime) -> Self {
+        match since {
+            // Whoever withholds something for ever must not be believed for ever.
+            Some(since) if now < since.saturating_add(Self::PENDING_SECS) => Self::Pending,
+            _ => Self::Complete,
+        }
+    }
+}
+
 /// Compares what was published with what is found at a time.
 #[must_use]
 pub fn compare(
@@ -110,7 +130,11 @@ pub fn compare(
             return vec![Finding::Unverifiable { reason }];
         }
         Lookup::OptedOut if opted_out => return findings,
-        Lookup::OptedOut => findings.push(Finding::OptedOut),
+        Lookup::OptedOut if publication == Publication::Complete => {
+            findings.push(Finding::OptedOut);
+        }
+        // Or mappings have just taken its place.
+        Lookup::OptedOut => {}
         Lookup::NoMapping | Lookup::Mappings(_) => {}
     }
     for mapping in found.mappings() {

@@ -1,6 +1,7 @@
 //! What an audit finds that a client can't see.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use client::audit::{Audit, AuditError};
@@ -9,7 +10,8 @@ use pir_core::crs::CrsSeed;
 use protocol::derivation::Tag;
 use protocol::filter::MembershipFilter;
 use protocol::hint::{BlockList, SnapshotHint};
-use protocol::manifest::{ManifestError, SignedManifest};
+use protocol::log::{LogHash, SignedCheckpoint, TreeHead};
+use protocol::manifest::{ManifestError, ManifestPin, SignedManifest};
 use protocol::merkle::Hash;
 use protocol::time::UnixTime;
 use protocol::wire;
@@ -17,6 +19,9 @@ use tests::Directory;
 
 use crate::forgery::{artifact, give_snapshot, hint_under, resigned, twin};
 use crate::rogue::Rogue;
+
+/// How long servers here may be behind others.
+const BRIEF: Duration = Duration::from_millis(10);
 
 async fn audit(config: &ClientConfig) -> Result<(), AuditError> {
     let audit = Audit::new(config.clone())?;
@@ -194,14 +199,16 @@ async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
 
     // It is left out, and nothing put there: of a log of three, two.
     rogue.give_log(&provider, &[bytes[0], bytes[2]])?;
-    let error = refused(&config).await;
-    assert_eq!(
-        error,
-        LogRefusal::NotInLog {
-            sequence: 3,
-            size: 2
-        }
-    );
+    let error = audit(&config).await.expect_err("passed");
+    // Or the log comes from a server that is behind the others.
+    assert!(!error.is_evidence(), "{error:?}");
+    let refusal = LogRefusal::NotInLog {
+        sequence: 3,
+        size: 2,
+    };
+    let not_there =
+        matches!(error, AuditError::Client(ClientError::Log(found)) if found == refusal);
+    assert!(not_there, "{error:?}");
     rogue.give(wire::MANIFEST_PATH, bytes[0]);
     let error = refused(&config).await;
     assert_eq!(error, LogRefusal::Entry { sequence: 2 });
@@ -270,7 +277,8 @@ async fn each_false_log_is_found_for_its_own_reason() -> Result<()> {
     provider.publish()?;
     assert_eq!(auditor.compare(&chain, &config).await?.size, 4);
 
-    // It was longer when it was seen before.
+    // It was longer when it was seen before, and still is not when it is seen again.
+    config.server_lag = BRIEF;
     let cache = Arc::new(Cache::in_memory(&config.dp_key)?);
     config = config.with_cache(cache);
     Client::connect(config.clone()).await?;
@@ -327,6 +335,54 @@ async fn the_snapshot_that_is_audited_is_the_last_one_of_the_log() -> Result<()>
     rogue.repent();
     assert_eq!(audit.snapshot(Some(&chain), &|_| ()).await?.sequence, 2);
     drop(snapshot);
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_behind_the_others_is_looked_at_again() -> Result<()> {
+    let provider = Directory::build(30, 86)?.serve().await?;
+    let rogue = Rogue::before(&provider).await?;
+    let first = provider.snapshot().signed_manifest().clone();
+    provider.publish()?;
+    let mut config = rogue.config(&provider)?;
+    config.server_lag = BRIEF;
+    let chain = Audit::new(config.clone())?.chain(&|_| ()).await?;
+
+    // By a manifest.
+    config.last_manifest = Some(chain.pin());
+    let audit = Audit::new(config.clone())?;
+    rogue.give_once(wire::MANIFEST_PATH, first.as_bytes());
+    assert_eq!(audit.chain(&|_| ()).await?.served, 2);
+    rogue.give_once(wire::MANIFEST_PATH, first.as_bytes());
+    assert_eq!(audit.snapshot(None, &|_| ()).await?.sequence, 2);
+
+    // By the end of its log.
+    config.last_manifest = Some(ManifestPin {
+        log: Some(chain.head),
+        ..first.pin()
+    });
+    let audit = Audit::new(config)?;
+    let end = TreeHead {
+        size: 1,
+        root: LogHash::of_leaf(first.as_bytes()),
+    };
+    let key = provider.directory.data().provider_key()?;
+    let checkpoint = SignedCheckpoint::sign(end, &key)?.encode();
+    let fall_behind = || {
+        rogue.give_once(wire::MANIFEST_PATH, first.as_bytes());
+        rogue.give_once(wire::LOG_CHECKPOINT_PATH, checkpoint.clone());
+    };
+    fall_behind();
+    assert_eq!(audit.snapshot(None, &|_| ()).await?.sequence, 2);
+    // For longer than servers may be.
+    fall_behind();
+    fall_behind();
+    let error = audit.snapshot(None, &|_| ()).await.expect_err("passed");
+    assert!(error.is_evidence(), "{error:?}");
+    let rollback = LogRefusal::Rollback { known: 2, found: 1 };
+    let gone_back =
+        matches!(error, AuditError::Client(ClientError::Log(found)) if found == rollback);
+    assert!(gone_back, "{error:?}");
     provider.stop().await
 }
 

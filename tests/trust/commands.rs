@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use client::identity::Identity;
+use client::identity::{Awaited, Identity};
 use client::{Client, ClientError, LogRefusal, Passphrase, Witnesses};
 use protocol::cose::SigningKey;
 use protocol::log::{Note, NoteKey, SignatureKind};
 use protocol::precedence::Version;
+use protocol::time::UnixTime;
 use protocol::wire::{self, Holdings};
 use tests::{Directory, Provider, program};
 use tokio::task::spawn_blocking;
@@ -43,7 +44,7 @@ async fn run(name: &str, arguments: Vec<String>, home: PathBuf, input: Vec<u8>) 
 }
 
 /// A client's configuration file.
-fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBuf> {
+pub(crate) fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBuf> {
     let root = provider.directory.data().root();
     let scratch = provider.directory.scratch();
     fs::write(scratch.join("api.key"), provider.api_key())?;
@@ -61,7 +62,10 @@ fn configuration(provider: &Provider, server: &str, more: &str) -> Result<PathBu
 }
 
 /// `sotto` with a configuration file.
-async fn sotto(arguments: &[&str], configuration: &Path) -> Result<(i32, String, String)> {
+pub(crate) async fn sotto(
+    arguments: &[&str],
+    configuration: &Path,
+) -> Result<(i32, String, String)> {
     let mut all: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
     all.extend(["--config".to_owned(), configuration.display().to_string()]);
     let home = configuration.with_file_name("home");
@@ -165,7 +169,7 @@ async fn witnesses_sign_what_the_operator_asks_them_to() -> Result<()> {
     assert_eq!(proof, "old 0");
     let note = Note::decode(checkpoint.as_bytes())?;
     assert!(note.is_signed_by(&log_key)?);
-    let now = protocol::time::UnixTime::now().as_secs();
+    let now = UnixTime::now().as_secs();
     let line = note.cosign(name, &key, now)?;
     let stranger = note.cosign("stranger.example", &SigningKey::from_seed(&[12; 32]), 7)?;
 
@@ -200,7 +204,7 @@ async fn recipients_see_what_others_are_told() -> Result<()> {
     let mut found = None;
     for record in records {
         let bundle = record.bundle()?;
-        let now = protocol::time::UnixTime::now();
+        let now = UnixTime::now();
         let valid = bundle.mappings().iter().all(|mapping| {
             let mapping = mapping.unverified();
             mapping.not_before <= now && now < mapping.expires && !mapping.is_opt_out()
@@ -262,25 +266,34 @@ async fn recipients_see_what_others_are_told() -> Result<()> {
     ensure!(out.lines().count() == 1, "{out}");
     assert!(out.contains("foreign-credential"), "{out}");
 
-    // What was accepted and isn't in the snapshot may wait, but not for ever.
+    // What was accepted of another identifier is nothing to wait for.
     let head = |entries| protocol::audit::Head {
         entries,
         hash: protocol::merkle::Hash::of(b"end"),
     };
     identity.add_receipt(key.key_id(), head(1 << 40))?;
-    let (code, out, errors) = monitor(absent.canonical()).await?;
-    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
-    let receipts = fs::read_dir(scratch.join("identity/receipts"))?;
-    for file in receipts {
-        let path = file?.path();
-        let text = fs::read_to_string(&path)?;
-        let (receipt, at) = text.trim().rsplit_once(' ').context("a time")?;
-        let at: u64 = at.parse::<u64>()? - 49 * 3600;
-        fs::write(&path, format!("{receipt} {at}\n"))?;
-    }
+    let now = UnixTime::now();
+    let mut awaited = Awaited::default();
+    awaited.accept(1 << 40, now);
+    identity.set_awaited(key.key_id(), &csi, &awaited)?;
     let (code, out, errors) = monitor(absent.canonical()).await?;
     assert_eq!(code, 1, "{errors}");
     assert!(out.contains("\"finding\":\"missing\""), "{out}");
+
+    // What was accepted and isn't in the snapshot may wait, but not for ever, nor
+    // because something else was accepted.
+    identity.set_awaited(key.key_id(), &absent, &awaited)?;
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+    let mut awaited = Awaited::default();
+    awaited.accept(1 << 40, now.saturating_sub(49 * 3600));
+    awaited.accept(1 << 41, now);
+    identity.set_awaited(key.key_id(), &absent, &awaited)?;
+    let (code, out, errors) = monitor(absent.canonical()).await?;
+    assert_eq!(code, 1, "{errors}");
+    assert!(out.contains("\"finding\":\"missing\""), "{out}");
+    let remembered = identity.awaited(key.key_id(), &absent)?;
+    assert!(remembered.to_string().starts_with("since "), "{remembered}");
 
     // Who can't look is told so, and the hook.
     fs::remove_file(&told)?;

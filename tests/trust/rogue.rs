@@ -1,6 +1,6 @@
 //! Stands before an honest provider and gives out other bytes for some paths.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use protocol::log::{LogHash, Part, SignedCheckpoint, TileId, Tree, bundle};
 use protocol::manifest::SnapshotId;
+use protocol::problem::{Problem, ProblemType};
 use protocol::wire;
 use tests::Provider;
 use tokio::net::TcpListener;
@@ -40,6 +41,8 @@ pub(crate) struct Rogue {
 struct Behaviour {
     honest: Router,
     changed: Mutex<HashMap<String, Vec<u8>>>,
+    /// What the next requests for a path are answered with, before anything else.
+    next: Mutex<HashMap<String, VecDeque<(StatusCode, Vec<u8>)>>>,
     corrupt_answers: AtomicBool,
     /// Queries to the one snapshot go to the other.
     mixed: Mutex<Option<[SnapshotId; 2]>>,
@@ -52,6 +55,7 @@ impl Rogue {
         let behaviour = Arc::new(Behaviour {
             honest: provider.app(),
             changed: Mutex::default(),
+            next: Mutex::default(),
             corrupt_answers: AtomicBool::new(false),
             mixed: Mutex::default(),
             seen: Mutex::default(),
@@ -95,6 +99,24 @@ impl Rogue {
         changed.insert(path.into(), bytes.into());
     }
 
+    /// Answers one more of the next requests for a path with these bytes.
+    pub(crate) fn give_once(&self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.answer_once(path, StatusCode::OK, bytes.into());
+    }
+
+    /// Refuses one more of the next requests for a path.
+    pub(crate) fn refuse_once(&self, path: impl Into<String>, problem: ProblemType) {
+        let problem = Problem::new(problem);
+        let status = StatusCode::from_u16(problem.status()).unwrap();
+        self.answer_once(path, status, problem.to_json());
+    }
+
+    fn answer_once(&self, path: impl Into<String>, status: StatusCode, bytes: Vec<u8>) {
+        let mut next = self.behaviour.next.lock().unwrap();
+        let answers = next.entry(path.into()).or_default();
+        answers.push_back((status, bytes));
+    }
+
     /// Gives out the log of these manifests, fewer than 256, signed by the provider.
     pub(crate) fn give_log<E: AsRef<[u8]>>(&self, provider: &Provider, log: &[E]) -> Result<()> {
         let leaves = log.iter().map(|entry| LogHash::of_leaf(entry.as_ref()));
@@ -103,6 +125,9 @@ impl Rogue {
         let key = provider.directory.data().provider_key()?;
         let checkpoint = SignedCheckpoint::sign(head, &key)?;
         self.give(wire::LOG_CHECKPOINT_PATH, checkpoint.encode());
+        if log.is_empty() {
+            return Ok(());
+        }
         let tile = TileId {
             level: 0,
             index: 0,
@@ -118,6 +143,7 @@ impl Rogue {
     /// Is honest again.
     pub(crate) fn repent(&self) {
         self.behaviour.changed.lock().unwrap().clear();
+        self.behaviour.next.lock().unwrap().clear();
         self.corrupt_answers(false);
         *self.behaviour.mixed.lock().unwrap() = None;
     }
@@ -150,10 +176,15 @@ async fn answer(State(behaviour): State<Arc<Behaviour>>, request: Request) -> Re
     let body = to_bytes(body, BODY_BYTES_MAX).await.unwrap();
     let (path, sent) = (parts.uri.path().to_owned(), body.len());
     let route = format!("{} {path}", parts.method);
+    let once = {
+        let mut next = behaviour.next.lock().unwrap();
+        next.get_mut(&path).and_then(VecDeque::pop_front)
+    };
     let changed = behaviour.changed.lock().unwrap().get(&path).cloned();
-    let (status, bytes) = match changed {
-        Some(bytes) => (StatusCode::OK, bytes),
-        None => {
+    let (status, bytes) = match (once, changed) {
+        (Some(once), _) => once,
+        (None, Some(bytes)) => (StatusCode::OK, bytes),
+        (None, None) => {
             let mut request = Request::from_parts(parts, Body::from(body));
             if let Some([asked, answering]) = *behaviour.mixed.lock().unwrap()
                 && path == wire::query_path(&asked)

@@ -87,19 +87,23 @@ impl From<LogRefusal> for AuditError {
 
 impl AuditError {
     /// Whether it speaks against the provider, rather than of a network, a quota or
-    /// a setting.
+    /// a setting. A manifest or log that has gone back does, since [`Audit`] and
+    /// [`Watch`] only give it if it still has after [`ClientConfig::server_lag`].
+    ///
+    /// [`Audit`]: super::Audit
+    /// [`Watch`]: crate::monitor::Watch
+    /// [`ClientConfig::server_lag`]: crate::ClientConfig::server_lag
     #[must_use]
     pub fn is_evidence(&self) -> bool {
         match self {
-            // Witnesses may be late, clocks wrong, and builds stand still.
-            Self::Client(ClientError::Log(LogRefusal::Witnesses { .. }))
-            | Self::Client(ClientError::Manifest(
+            // Clocks may be wrong, and builds stand still.
+            Self::Client(ClientError::Manifest(
                 ManifestError::NotYetValid { .. } | ManifestError::Expired { .. },
             )) => false,
+            Self::Client(ClientError::Log(refusal)) => refusal.is_evidence(),
             Self::Client(error) => matches!(
                 error,
                 ClientError::Manifest(_)
-                    | ClientError::Log(_)
                     | ClientError::Layout(_)
                     | ClientError::Parameters(_)
                     | ClientError::HintTooLong { .. }
@@ -112,10 +116,15 @@ impl AuditError {
                     | ClientError::Filter(_)
                     | ClientError::FilterContradiction
             ),
-            // One of several servers may lag.
+            // One of several servers may be behind.
             Self::NotNewest { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether something older than before was shown.
+    pub(super) fn is_rollback(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_rollback())
     }
 
     /// Whether manifest and log may have come from before and after a publication.
@@ -129,6 +138,7 @@ impl AuditError {
 
 #[cfg(test)]
 mod tests {
+    use protocol::log::{LogError, ProofError};
     use protocol::time::UnixTime;
 
     use super::*;
@@ -148,11 +158,22 @@ mod tests {
             AuditError::Client(ClientError::Manifest(late)),
             unwitnessed.into(),
             AuditError::NotNewest { served: 1, size: 2 },
+            LogRefusal::NotInLog {
+                sequence: 2,
+                size: 1,
+            }
+            .into(),
+            LogRefusal::Form(LogError::Checkpoint).into(),
+            LogRefusal::Proof(ProofError::Missing).into(),
+            LogRefusal::GapUnproven { missing: 600 }.into(),
         ] {
             assert!(!late.is_evidence(), "{late:?}");
         }
+        // What has gone back was looked at twice.
+        let shorter = LogRefusal::Rollback { known: 2, found: 1 };
         for false_play in [
             AuditError::Client(ClientError::Manifest(back)),
+            shorter.into(),
             LogRefusal::Fork { size: 2 }.into(),
             AuditError::Root,
         ] {

@@ -249,9 +249,15 @@ impl Holder {
             let provider = self.recipient.provider();
             let subject = &self.credential.unverified().subject;
             let known = known_before(&self.credential, &before.held, before.known.as_ref())?;
+            let head = receipt_head(receipt);
+            if let Some(head) = head.filter(|_| receipt.changed) {
+                let mut awaited = self.identity.awaited(provider, subject)?;
+                awaited.accept(head.entries, UnixTime::now());
+                self.identity.set_awaited(provider, subject, &awaited)?;
+            }
             self.identity
                 .set_published(provider, subject, &after(known.as_ref())?)?;
-            if let Some(head) = receipt_head(receipt) {
+            if let Some(head) = head {
                 self.identity.add_receipt(provider, head)?;
             }
             Ok(())

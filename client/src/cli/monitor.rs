@@ -5,11 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use client::audit::{Audit, AuditError};
-use client::identity::Identity;
-use client::monitor::{Finding, Publication, compare};
-use client::{Client, ClientError};
+use client::Found;
+use client::audit::AuditError;
+use client::identity::{Awaited, Identity};
+use client::monitor::{Finding, Look, Publication, Watch, compare};
 use protocol::bundle::Bundle;
+use protocol::cose::KeyId;
 use protocol::csi::Csi;
 use protocol::mapping::Mapping;
 use protocol::time::UnixTime;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
 use super::holder::SubjectArgs;
-use super::settings::{CacheArgs, Settings};
+use super::settings::{CacheArgs, LagArgs, Settings};
 use super::{Connection, Failure, Outcome};
 
 /// Longest time that a hook may take.
@@ -25,9 +26,6 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest time for a look: a provider that is slow enough would not be found out.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// Seconds after which what was accepted must be in the snapshot: two daily builds.
-const PENDING_SECS: u64 = 48 * 3600;
 
 /// Arguments of `monitor`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +58,9 @@ pub(super) struct MonitorArgs {
 
     #[command(flatten)]
     cache: CacheArgs,
+
+    #[command(flatten)]
+    lag: LagArgs,
 
     #[command(flatten)]
     connection: Connection,
@@ -95,12 +96,45 @@ enum ProviderFinding {
     Unchecked,
 }
 
-/// What is told in one look, for the hook.
+/// Whose identifiers are watched, and at which provider.
+struct Watched {
+    identity: Identity,
+    provider: KeyId,
+    csis: Vec<Csi>,
+}
+
+/// What is told in one look.
 #[derive(Default)]
 struct Report {
+    /// For the hook.
     lines: String,
-    /// What kept from looking at something.
+    /// What kept from looking at something: the first, or the first evidence.
     failure: Option<Failure>,
+}
+
+impl Report {
+    fn fail(&mut self, failure: Failure) {
+        let is_evidence = |failure: &Failure| matches!(failure, Failure::Evidence(_));
+        let outweighed = |known: &Failure| is_evidence(&failure) && !is_evidence(known);
+        if self.failure.as_ref().is_none_or(outweighed) {
+            self.failure = Some(failure);
+        }
+    }
+
+    /// What the look came to, and the hook that was told of it.
+    fn outcome(self, hooked: anyhow::Result<()>) -> Result<Outcome, Failure> {
+        match (self.failure, hooked) {
+            (Some(failure), hooked) => {
+                if let Err(error) = hooked {
+                    eprintln!("sotto: {error:#}");
+                }
+                Err(failure)
+            }
+            (None, Err(error)) => Err(Failure::Run(error)),
+            (None, Ok(())) if self.lines.is_empty() => Ok(Outcome::Complete),
+            (None, Ok(())) => Ok(Outcome::Incomplete),
+        }
+    }
 }
 
 /// Looks, and looks again.
@@ -110,37 +144,33 @@ struct Report {
 pub(super) async fn run(args: &MonitorArgs) -> Result<Outcome, Failure> {
     let mut settings = args.connection.settings()?;
     args.cache.apply(&mut settings)?;
-    // A setting that can't be used is none to look again with.
-    Audit::new(settings.client.clone())?;
+    args.lag.apply(&mut settings);
+    let mut watch = Watch::new(settings.client.clone())?;
     let directory = args
         .connection
         .local()?
         .identity(args.identity.as_deref())?;
     let identity = Identity::open(directory)?;
     let csis = args.csis(&identity, &settings)?;
+    let provider = settings.client.dp_key.key_id();
+    let watched = Watched {
+        identity,
+        provider,
+        csis,
+    };
     loop {
         let mut report = Report::default();
-        let look = look(args, &mut settings, &identity, &csis, &mut report);
+        let look = look(args, &mut watch, &watched, &mut report);
         let looked = tokio::time::timeout(LOOK_TIMEOUT, look).await;
         if let Err(failure) = looked.unwrap_or_else(|_| Err(too_long())) {
             args.tell_failure(failure, None, &mut report)?;
         }
         let hooked = args.run_hook(&report.lines).await;
-        let ended = match (report.failure, hooked) {
-            (Some(failure), Ok(())) => Err(failure),
-            (Some(failure), Err(error)) => {
-                eprintln!("sotto: {error:#}");
-                Err(failure)
-            }
-            (None, Err(error)) => Err(Failure::Run(error)),
-            (None, Ok(())) if report.lines.is_empty() => Ok(Outcome::Complete),
-            (None, Ok(())) => Ok(Outcome::Incomplete),
-        };
         if args.once {
-            return ended;
+            return report.outcome(hooked);
         }
-        // It is told, and the next look may find it in order.
-        if let Err(Failure::Usage(error) | Failure::Run(error) | Failure::Evidence(error)) = ended {
+        // What was found is told, and the next look may find it in order.
+        if let Err(error) = hooked {
             eprintln!("sotto: {error:#}");
         }
         tokio::time::sleep(Duration::from_secs(args.every * 60)).await;
@@ -181,58 +211,62 @@ impl MonitorArgs {
     }
 }
 
-/// One look at the log and at all identifiers. What is accepted is remembered for
-/// the next one, also without a cache.
+/// One look at the log and at all identifiers.
 async fn look(
     args: &MonitorArgs,
-    settings: &mut Settings,
-    identity: &Identity,
-    csis: &[Csi],
+    watch: &mut Watch,
+    watched: &Watched,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let chain = Audit::new(settings.client.clone())?.chain(&|_| ()).await;
-    let chain = chain.map_err(refused)?;
-    settings.client.last_manifest = Some(chain.pin());
-    let client = Client::connect(settings.client.clone()).await;
-    let client = client.map_err(|error| refused(error.into()))?;
-    let found: Vec<Result<_, ClientError>> = client.find_many(csis).await;
-    let (snapshot, now) = (client.snapshot(), UnixTime::now());
-    settings.client.last_manifest = Some(snapshot.pin());
-    let provider = settings.client.dp_key.key_id();
-    let accepted = identity.receipt_at(provider)?;
-    let publication = match accepted {
-        // Whoever withholds something for ever must not be believed for ever.
-        Some((head, at))
-            if head.entries > snapshot.manifest().audit.entries
-                && now < at.saturating_add(PENDING_SECS) =>
-        {
-            Publication::Pending
-        }
-        _ => Publication::Complete,
-    };
-    for (csi, found) in csis.iter().zip(found) {
-        let looked = found.map_err(Failure::from).and_then(|found| {
-            let published = identity.published(provider, csi)?;
-            let published = published.and_then(|held| held.bundle);
-            let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
-            let mappings: Vec<Mapping> = mappings
-                .map(|mapping| mapping.unverified().clone())
-                .collect();
-            let mut findings = compare(&mappings, &found.public, publication, now);
-            if let Some(holder) = &found.holder
-                && !identity.has(holder)?
-            {
-                findings.push(Finding::ForeignCredential);
-            }
-            Ok(findings)
-        });
-        match looked {
+    let Look { snapshot, found } = watch.look(&watched.csis).await.map_err(refused)?;
+    let (entries, now) = (snapshot.manifest().audit.entries, UnixTime::now());
+    for (csi, found) in watched.csis.iter().zip(found) {
+        let looked = found.map_err(|error| refused(error.into()));
+        match looked.and_then(|found| watched.judge(csi, &found, entries, now)) {
             Ok(findings) => args.tell(csi, &findings, now, report)?,
             // The others are looked at all the same.
             Err(failure) => args.tell_failure(failure, Some(csi), report)?,
         }
     }
     Ok(())
+}
+
+impl Watched {
+    /// Compares what was found of an identifier with what was published, and remembers
+    /// what of it is awaited still. The snapshot takes `entries` of the audit log into
+    /// account.
+    fn judge(
+        &self,
+        csi: &Csi,
+        found: &Found,
+        entries: u64,
+        now: UnixTime,
+    ) -> Result<Vec<Finding>, Failure> {
+        let (identity, provider) = (&self.identity, self.provider);
+        let before = identity.awaited(provider, csi)?;
+        let mut awaited = before.clone();
+        let publication = Publication::awaited_since(awaited.seen(entries), now);
+        let published = identity.published(provider, csi)?;
+        let published = published.and_then(|held| held.bundle);
+        let mappings = published.as_ref().map_or(&[][..], Bundle::mappings).iter();
+        let mappings: Vec<Mapping> = mappings
+            .map(|mapping| mapping.unverified().clone())
+            .collect();
+        let mut findings = compare(&mappings, &found.public, publication, now);
+        if let Some(holder) = &found.holder
+            && !identity.has(holder)?
+        {
+            findings.push(Finding::ForeignCredential);
+        }
+        if publication == Publication::Complete && findings.is_empty() {
+            // All of it is there, whatever the audit log says.
+            awaited = Awaited::default();
+        }
+        if awaited != before {
+            identity.set_awaited(provider, csi, &awaited)?;
+        }
+        Ok(findings)
+    }
 }
 
 impl MonitorArgs {
@@ -270,18 +304,25 @@ impl MonitorArgs {
         csi: Option<&Csi>,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let (finding, error) = match &failure {
-            Failure::Evidence(error) => (ProviderFinding::Log, error),
-            Failure::Usage(error) | Failure::Run(error) => (ProviderFinding::Unchecked, error),
+        let (finding, word, error) = match &failure {
+            Failure::Evidence(error) => (ProviderFinding::Log, "EVIDENCE", error),
+            Failure::Usage(error) | Failure::Run(error) => {
+                (ProviderFinding::Unchecked, "UNCHECKED", error)
+            }
         };
+        let identifier = csi.map(Csi::canonical);
         let line = Line {
             at: UnixTime::now().to_string(),
-            identifier: csi.map(Csi::canonical),
+            identifier,
             finding: Told::Provider(finding),
             message: format!("{error:#}"),
         };
+        if !self.json {
+            let whose = identifier.unwrap_or("the provider");
+            println!("{}  {whose}  {word}: {}", line.at, line.message);
+        }
         self.note(&line, report)?;
-        report.failure.get_or_insert(failure);
+        report.fail(failure);
         Ok(())
     }
 
@@ -340,6 +381,29 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn evidence_outweighs_what_was_met_before_and_after() {
+        let unchecked = || Failure::Run(anyhow!("no answer"));
+        let evidence = || Failure::Evidence(anyhow!("two histories"));
+        let told = |failures: Vec<Failure>| {
+            let mut report = Report::default();
+            failures
+                .into_iter()
+                .for_each(|failure| report.fail(failure));
+            report.outcome(Ok(()))
+        };
+        assert!(matches!(told(vec![]), Ok(Outcome::Complete)));
+        let of_one = told(vec![unchecked(), unchecked()]);
+        assert!(matches!(of_one, Err(Failure::Run(_))));
+        for failures in [
+            vec![evidence(), unchecked()],
+            vec![unchecked(), evidence()],
+            vec![unchecked(), evidence(), unchecked()],
+        ] {
+            assert!(matches!(told(failures), Err(Failure::Evidence(_))));
+        }
+    }
 
     #[tokio::test]
     async fn a_hook_reads_what_was_found_and_says_whether_it_could() {

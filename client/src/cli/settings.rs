@@ -23,6 +23,7 @@
 mod cache;
 mod dp_key;
 mod keyring;
+mod lag;
 mod local;
 
 use std::fs;
@@ -38,6 +39,7 @@ use zeroize::Zeroizing;
 
 pub(super) use cache::CacheArgs;
 pub(super) use keyring::KeyringArgs;
+pub(super) use lag::LagArgs;
 
 use super::Failure;
 use dp_key::parse_key;

@@ -75,7 +75,8 @@ pub enum IdentityError {
          `sotto credential import`"
     )]
     NoCredential,
-    /// The file of what was published, or of a receipt, holds something else.
+    /// The file of what was published or is awaited, or of a receipt, holds something
+    /// else.
     #[error(
         "{path} is damaged: remove it; then nothing that a provider holds is known to be from here",
         path = .path.display()

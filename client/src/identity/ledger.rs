@@ -8,13 +8,13 @@ use protocol::audit::Head;
 use protocol::cose::KeyId;
 use protocol::csi::Csi;
 use protocol::merkle::Hash;
-use protocol::time::UnixTime;
 use protocol::wire::Holdings;
 
-use super::{Identity, IdentityError, make_directory};
+use super::{Awaited, Identity, IdentityError, make_directory};
 use crate::durable::{self, FileError, PRIVATE};
 
 const PUBLISHED: &str = "published";
+const AWAITED: &str = "awaited";
 const RECEIPTS: &str = "receipts";
 
 impl Identity {
@@ -24,7 +24,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::File`], [`IdentityError::Ledger`].
     pub fn published(&self, provider: KeyId, csi: &Csi) -> Result<Option<Holdings>, IdentityError> {
-        let path = self.published_path(provider, csi);
+        let path = self.csi_path(PUBLISHED, provider, csi, "cbor");
         let Some(bytes) = read_if_there(&path)? else {
             return Ok(None);
         };
@@ -45,8 +45,39 @@ impl Identity {
         holdings: &Holdings,
     ) -> Result<(), IdentityError> {
         make_directory(&self.directory.join(PUBLISHED))?;
-        let path = self.published_path(provider, csi);
+        let path = self.csi_path(PUBLISHED, provider, csi, "cbor");
         Ok(durable::replace(&path, PRIVATE, &holdings.encode())?)
+    }
+
+    /// What a provider has accepted for an identifier and wasn't seen in a snapshot
+    /// yet.
+    ///
+    /// # Errors
+    /// As [`published`](Self::published).
+    pub fn awaited(&self, provider: KeyId, csi: &Csi) -> Result<Awaited, IdentityError> {
+        let path = self.csi_path(AWAITED, provider, csi, "txt");
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(Awaited::default());
+        };
+        let awaited = std::str::from_utf8(&bytes).ok();
+        let awaited = awaited.and_then(|text| text.parse().ok());
+        awaited.ok_or(IdentityError::Ledger { path })
+    }
+
+    /// Remembers what is awaited.
+    ///
+    /// # Errors
+    /// [`IdentityError::File`].
+    pub fn set_awaited(
+        &self,
+        provider: KeyId,
+        csi: &Csi,
+        awaited: &Awaited,
+    ) -> Result<(), IdentityError> {
+        make_directory(&self.directory.join(AWAITED))?;
+        let path = self.csi_path(AWAITED, provider, csi, "txt");
+        let text = awaited.to_string();
+        Ok(durable::replace(&path, PRIVATE, text.as_bytes())?)
     }
 
     /// The furthest end of a provider's audit log that a receipt named.
@@ -54,15 +85,6 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::File`], [`IdentityError::Ledger`].
     pub fn receipt(&self, provider: KeyId) -> Result<Option<Head>, IdentityError> {
-        Ok(self.receipt_at(provider)?.map(|(head, _)| head))
-    }
-
-    /// The same, and when it was given by this device's clock; 0 if an earlier
-    /// version has not noted that.
-    ///
-    /// # Errors
-    /// As [`receipt`](Self::receipt).
-    pub fn receipt_at(&self, provider: KeyId) -> Result<Option<(Head, UnixTime)>, IdentityError> {
         let path = self.receipt_path(provider);
         let Some(bytes) = read_if_there(&path)? else {
             return Ok(None);
@@ -82,17 +104,17 @@ impl Identity {
             return Ok(());
         }
         make_directory(&self.directory.join(RECEIPTS))?;
-        let now = UnixTime::now().as_secs();
-        let text = format!("{} {} {now}\n", head.entries, head.hash);
+        let text = format!("{} {}\n", head.entries, head.hash);
         let path = self.receipt_path(provider);
         Ok(durable::replace(&path, PRIVATE, text.as_bytes())?)
     }
 
-    fn published_path(&self, provider: KeyId, csi: &Csi) -> PathBuf {
-        // No secret: the file itself holds the identifier.
+    fn csi_path(&self, kind: &str, provider: KeyId, csi: &Csi, extension: &str) -> PathBuf {
+        // No secret: that of what was published holds the identifier.
         let named = [provider.as_bytes(), csi.canonical().as_bytes()].concat();
         let name = hex::encode(&Hash::of(&named).as_bytes()[..16]);
-        self.directory.join(PUBLISHED).join(format!("{name}.cbor"))
+        let directory = self.directory.join(kind);
+        directory.join(format!("{name}.{extension}"))
     }
 
     fn receipt_path(&self, provider: KeyId) -> PathBuf {
@@ -108,14 +130,14 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-fn parse_receipt(text: &str) -> Option<(Head, UnixTime)> {
+fn parse_receipt(text: &str) -> Option<Head> {
     let (entries, rest) = text.trim_end().split_once(' ')?;
-    let (hash, at) = rest.split_once(' ').unwrap_or((rest, "0"));
+    // Earlier versions wrote a time after it.
+    let hash = rest.split_once(' ').map_or(rest, |(hash, _)| hash);
     let mut bytes = [0; 32];
     hex::decode_to_slice(hash, &mut bytes).ok()?;
-    let head = Head {
+    Some(Head {
         entries: entries.parse().ok()?,
         hash: Hash::from_bytes(bytes),
-    };
-    Some((head, UnixTime::from_secs(at.parse().ok()?)))
+    })
 }

@@ -91,6 +91,9 @@ fn a_key_is_made_once_and_only_its_owner_reads_it() {
         hash: Hash::from_bytes([1; 32]),
     };
     identity.add_receipt(PROVIDER, head).unwrap();
+    identity
+        .set_awaited(PROVIDER, &party.csi(), &Awaited::default())
+        .unwrap();
     for (name, mode) in modes(place.root.path()) {
         let directory = !name.contains('.');
         let expected = match name.as_str() {
@@ -283,17 +286,23 @@ fn what_providers_accepted_is_remembered_apart() {
     }
     assert_eq!(identity.receipt(PROVIDER).unwrap(), Some(head(5)));
     assert_eq!(identity.receipt(elsewhere).unwrap(), None);
-    let (_, at) = identity.receipt_at(PROVIDER).unwrap().unwrap();
-    let now = UnixTime::now();
-    assert!(at <= now && now < at.saturating_add(3600), "{at}");
     // As earlier versions wrote it.
     let receipts = place.directory().join("receipts");
     let file = fs::read_dir(receipts).unwrap().next().unwrap().unwrap();
-    let text = format!("5 {}\n", head(5).hash);
+    let text = format!("5 {} 1795392000\n", head(5).hash);
     fs::write(file.path(), text).unwrap();
-    let earlier = (head(5), UnixTime::from_secs(0));
-    assert_eq!(identity.receipt_at(PROVIDER).unwrap(), Some(earlier));
-    for directory in ["published", "receipts"] {
+    assert_eq!(identity.receipt(PROVIDER).unwrap(), Some(head(5)));
+    // Nothing is awaited of what they published.
+    let awaited = |party: &Party| identity.awaited(PROVIDER, &party.csi());
+    assert_eq!(awaited(&party).unwrap(), Awaited::default());
+    let mut waiting = Awaited::default();
+    waiting.accept(5, UnixTime::from_secs(1_795_392_000));
+    identity
+        .set_awaited(PROVIDER, &party.csi(), &waiting)
+        .unwrap();
+    assert_eq!(awaited(&party).unwrap(), waiting);
+    assert_eq!(awaited(&second).unwrap(), Awaited::default());
+    for directory in ["published", "awaited", "receipts"] {
         for entry in fs::read_dir(place.directory().join(directory)).unwrap() {
             fs::write(entry.unwrap().path(), b"5 damaged").unwrap();
         }
@@ -306,4 +315,5 @@ fn what_providers_accepted_is_remembered_apart() {
         identity.receipt(PROVIDER),
         Err(IdentityError::Ledger { .. })
     ));
+    assert!(matches!(awaited(&party), Err(IdentityError::Ledger { .. })));
 }

@@ -3,9 +3,8 @@
 use protocol::log::{LogError, ProofError};
 use protocol::manifest::ManifestError;
 
-/// Why a log was refused. Each but [`Form`](Self::Form), [`Proof`](Self::Proof) and
-/// [`NotInLog`](Self::NotInLog) can be shown to others as evidence: keep what was
-/// received.
+/// Why a log was refused. What [is evidence](Self::is_evidence) can be shown to
+/// others: keep what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogRefusal {
@@ -15,7 +14,8 @@ pub enum LogRefusal {
     /// A hash that a proof needs is missing.
     #[error("log: {0}")]
     Proof(#[from] ProofError),
-    /// The log ends before the manifest.
+    /// The log ends before the manifest, or comes from a server that is behind the
+    /// one which gave out the manifest.
     #[error(
         "manifest {sequence} is not in the provider's log, which ends after {size}: it may be meant for you alone"
     )]
@@ -33,7 +33,8 @@ pub enum LogRefusal {
         /// The manifest's sequence.
         sequence: u64,
     },
-    /// The log is shorter than it was.
+    /// The log is shorter than it was, or comes from a server that is behind the
+    /// others.
     #[error("the provider's log ends after {found} manifests and had {known} before: it went back")]
     Rollback {
         /// Entries that it had.
@@ -95,4 +96,28 @@ pub enum LogRefusal {
         /// How many must.
         quorum: usize,
     },
+}
+
+impl LogRefusal {
+    /// Whether it speaks against the provider. What is malformed, unproven or not
+    /// signed by enough doesn't by itself, nor does a log that ends before the
+    /// manifest. [`Rollback`](Self::Rollback) does if it lasts: one of several servers
+    /// may be behind the others for a while.
+    #[must_use]
+    pub fn is_evidence(&self) -> bool {
+        match self {
+            Self::Form(_)
+            | Self::Proof(_)
+            | Self::NotInLog { .. }
+            | Self::GapUnproven { .. }
+            | Self::Witnesses { .. } => false,
+            Self::NotIncluded { .. }
+            | Self::Rollback { .. }
+            | Self::Fork { .. }
+            | Self::Inconsistent { .. }
+            | Self::Root { .. }
+            | Self::Chain { .. }
+            | Self::Entry { .. } => true,
+        }
+    }
 }

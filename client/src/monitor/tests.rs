@@ -67,8 +67,20 @@ fn what_waits_for_the_next_snapshot_is_not_missed() {
     let pending = |found: &Lookup| compare(&published, found, Publication::Pending, now());
     assert_eq!(pending(&Lookup::NoMapping), []);
     assert_eq!(pending(&found(&[&old])), []);
+    // It may be of before it was replaced by mappings.
+    assert_eq!(pending(&Lookup::OptedOut), []);
     // Whatever waits, nobody else can have signed another one of that number.
     let altered = ann.statement(1, 5, &["mallory.example"]);
     let id = altered.id;
     assert_eq!(pending(&found(&[&altered])), [Finding::Altered { id }]);
+}
+
+#[test]
+fn nothing_is_waited_for_for_ever() {
+    let after = |secs| Publication::awaited_since(Some(now()), now().saturating_add(secs));
+    assert_eq!(after(0), Publication::Pending);
+    assert_eq!(after(47 * 3600), Publication::Pending);
+    assert_eq!(after(49 * 3600), Publication::Complete);
+    let nothing = Publication::awaited_since(None, now());
+    assert_eq!(nothing, Publication::Complete);
 }

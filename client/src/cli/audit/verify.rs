@@ -8,7 +8,7 @@ use client::{ClientConfig, TlsRoots};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::settings::CacheArgs;
+use crate::cli::settings::{CacheArgs, LagArgs};
 use crate::cli::{Connection, Failure, Outcome, watched};
 
 /// Arguments of an audit.
@@ -30,6 +30,9 @@ pub(super) struct VerifyArgs {
 
     #[command(flatten)]
     cache: CacheArgs,
+
+    #[command(flatten)]
+    lag: LagArgs,
 
     #[command(flatten)]
     connection: Connection,
@@ -97,6 +100,7 @@ pub(super) async fn run(args: &VerifyArgs, scope: Scope) -> Result<Outcome, Fail
     }
     let mut settings = args.connection.settings()?;
     args.cache.apply(&mut settings)?;
+    args.lag.apply(&mut settings);
     let others = args.others(&settings.client)?;
     let audit = Audit::new(settings.client)?;
     let mut printed = Printed::default();
