@@ -31,6 +31,9 @@ const BODY_BYTES_MAX: usize = 1 << 30;
 /// bodies.
 pub(crate) type Seen = (String, usize, usize);
 
+/// Status and body of an answer that was made before its request came.
+type Canned = (StatusCode, Vec<u8>);
+
 /// The front; it ends when dropped.
 pub(crate) struct Rogue {
     address: SocketAddr,
@@ -42,7 +45,7 @@ struct Behaviour {
     honest: Router,
     changed: Mutex<HashMap<String, Vec<u8>>>,
     /// What the next requests for a path are answered with, before anything else.
-    next: Mutex<HashMap<String, VecDeque<(StatusCode, Vec<u8>)>>>,
+    next: Mutex<HashMap<String, VecDeque<Canned>>>,
     corrupt_answers: AtomicBool,
     /// Queries to the one snapshot go to the other.
     mixed: Mutex<Option<[SnapshotId; 2]>>,
