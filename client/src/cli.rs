@@ -82,7 +82,7 @@ enum Command {
     /// what was seen before; then downloads the newest snapshot's database and
     /// computes root and hint from it. `audit chain` and `audit snapshot` do one
     /// of the two; the download needs an API key. With --also, other addresses
-    /// must show the same log. A manifest or log that seems to have gone back is
+    /// must show the same log as far as both go. A manifest or log that seems to have gone back is
     /// looked at again after --server-lag, as one of the provider's servers may be
     /// behind the others.
     ///

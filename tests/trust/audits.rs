@@ -1,6 +1,7 @@
 //! What an audit finds that a client can't see.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -34,6 +35,26 @@ async fn found(config: &ClientConfig) -> AuditError {
     let error = audit(config).await.expect_err("passed");
     assert!(error.is_evidence(), "{error:?}");
     error
+}
+
+/// A library runs in its users' runtimes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_can_be_audited_on_one_thread() -> Result<()> {
+    let provider = Directory::build(30, 85)?.serve().await?;
+    let config = provider.client_config(provider.address)?;
+    let of_one_thread = tokio::task::spawn_blocking(move || -> Result<u64> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let told = AtomicU64::new(0);
+        let tell = |_| {
+            told.fetch_add(1, Ordering::Relaxed);
+        };
+        runtime.block_on(Audit::new(config)?.snapshot(None, &tell))?;
+        Ok(told.into_inner())
+    });
+    assert!(of_one_thread.await?? > 0);
+    provider.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

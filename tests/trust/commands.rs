@@ -78,6 +78,7 @@ pub(crate) async fn sotto(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_says_with_its_exit_code_whether_the_provider_passed() -> Result<()> {
     let provider = Directory::build(30, 91)?.serve().await?;
+    let first = provider.snapshot().signed_manifest().clone();
     provider.publish()?;
     let rogue = Rogue::before(&provider).await?;
     let front = rogue.config(&provider)?.server;
@@ -96,6 +97,22 @@ async fn an_audit_says_with_its_exit_code_whether_the_provider_passed() -> Resul
     assert_eq!(printed["also"][0]["size"], 2);
     assert_eq!(printed["passed"], true);
     assert!(printed.get("snapshot").is_none(), "{out}");
+    // Of an address whose log is shorter it says how much of it is the same.
+    let behind = Rogue::before(&provider).await?;
+    let url = behind.config(&provider)?.server;
+    let beginning = [first.as_bytes()];
+    for size in [0, 1] {
+        behind.give_log(&provider, &beginning[..size])?;
+        let (code, out, errors) = sotto(&["audit", "chain", "--also", &url], &file).await?;
+        assert_eq!(code, 0, "{errors}");
+        let said = format!("as far as it goes, {size} of 2 manifests");
+        assert!(out.contains(&said), "{out}");
+    }
+    behind.give(wire::MANIFEST_PATH, first.as_bytes());
+    let arguments = ["audit", "chain", "--server", &url, "--also", &honest];
+    let (code, out, errors) = sotto(&arguments, &file).await?;
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.contains("2 manifests after 1 here"), "{out}");
     // The log of what was accepted is still where it was.
     let (code, out, errors) = sotto(&["audit", "log", "--verify"], &file).await?;
     assert_eq!(code, 0, "{errors}");

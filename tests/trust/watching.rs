@@ -3,13 +3,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
-use client::Passphrase;
+use client::audit::AuditError;
 use client::identity::{Awaited, Identity};
+use client::monitor::Watch;
+use client::{ClientError, Passphrase};
 use protocol::cose::SigningKey;
 use protocol::credential::{Credential, Issuer};
 use protocol::csi::Csi;
+use protocol::manifest::ManifestError;
 use protocol::problem::ProblemType;
 use protocol::time::UnixTime;
 use protocol::wire;
@@ -188,5 +192,37 @@ async fn what_was_accepted_is_awaited_until_a_snapshot_has_it() -> Result<()> {
     let (code, out, errors) = watcher.look(&["--json"]).await?;
     assert_eq!((code, out.as_str()), (0, ""), "{errors}");
     assert_eq!(awaited(0)?, Awaited::default());
+    watcher.provider.stop().await
+}
+
+/// What `--every` repeats.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_look_must_go_on_from_the_one_before_without_a_cache() -> Result<()> {
+    let watcher = Watcher::new(98).await?;
+    let (provider, rogue, csis) = (&watcher.provider, &watcher.rogue, &watcher.csis);
+    let first = provider.snapshot().signed_manifest().clone();
+    let mut config = rogue.config(provider)?;
+    config.server_lag = Duration::from_millis(10);
+    let mut watch = Watch::new(config.clone())?;
+    assert_eq!(watch.look(csis).await?.snapshot.manifest().sequence, 1);
+    provider.publish()?;
+    let look = watch.look(csis).await?;
+    assert_eq!(look.snapshot.manifest().sequence, 2);
+    assert!(look.found.iter().all(Result::is_ok));
+
+    // All of it as it was before.
+    rogue.give(wire::MANIFEST_PATH, first.as_bytes());
+    rogue.give_log(provider, &[first.as_bytes()])?;
+    let error = watch.look(csis).await.expect_err("passed");
+    let rollback = ManifestError::Rollback { known: 2, found: 1 };
+    let gone_back =
+        matches!(error, AuditError::Client(ClientError::Manifest(found)) if found == rollback);
+    assert!(gone_back && error.is_evidence(), "{error:?}");
+    // Who has seen nothing before can't tell.
+    let look = Watch::new(config.clone())?.look(csis).await?;
+    assert_eq!(look.snapshot.manifest().sequence, 1);
+    // And what was refused has not taken the place of what was remembered.
+    rogue.repent();
+    assert_eq!(watch.look(csis).await?.snapshot.manifest().sequence, 2);
     watcher.provider.stop().await
 }

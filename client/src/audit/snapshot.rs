@@ -12,6 +12,8 @@ use protocol::merkle::{Hash, Tree, leaf};
 use protocol::placement::BucketIndex;
 use protocol::wire::{self, media};
 use rayon::prelude::*;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use super::{AuditError, AuditProgress, Listener, digest};
 use crate::error::ClientError;
@@ -81,8 +83,19 @@ pub(super) async fn audit(
         });
     };
     let database = transport.download(exchange, &download).await?;
-    // A thread that may block: the computation takes minutes for large ones.
-    tokio::task::block_in_place(|| compute(&view, &described, &database, tell))
+    // On a thread that may block: the computation takes minutes for large ones.
+    let (teller, mut told) = mpsc::unbounded_channel();
+    let computing = spawn_blocking(move || {
+        let tell = |progress| {
+            // Whoever has ended the audit hears nothing any more.
+            let _ = teller.send(progress);
+        };
+        compute(&view, &described, &database, &tell)
+    });
+    while let Some(progress) = told.recv().await {
+        tell(progress);
+    }
+    computing.await.map_err(|_| ClientError::Interrupted)?
 }
 
 fn compute(

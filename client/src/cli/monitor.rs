@@ -161,8 +161,7 @@ pub(super) async fn run(args: &MonitorArgs) -> Result<Outcome, Failure> {
     loop {
         let mut report = Report::default();
         let look = look(args, &mut watch, &watched, &mut report);
-        let looked = tokio::time::timeout(LOOK_TIMEOUT, look).await;
-        if let Err(failure) = looked.unwrap_or_else(|_| Err(too_long())) {
+        if let Err(failure) = within(LOOK_TIMEOUT, look).await {
             args.tell_failure(failure, None, &mut report)?;
         }
         let hooked = args.run_hook(&report.lines).await;
@@ -184,11 +183,18 @@ fn refused(error: AuditError) -> Failure {
     }
 }
 
-fn too_long() -> Failure {
-    Failure::Run(anyhow!(
-        "a look took longer than {} minutes",
-        LOOK_TIMEOUT.as_secs() / 60
-    ))
+/// A look that may take so long and no longer.
+async fn within(
+    longest: Duration,
+    look: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let looked = tokio::time::timeout(longest, look).await;
+    looked.unwrap_or_else(|_| {
+        let minutes = longest.as_secs() / 60;
+        Err(Failure::Run(anyhow!(
+            "a look took longer than {minutes} minutes"
+        )))
+    })
 }
 
 impl MonitorArgs {
@@ -403,6 +409,19 @@ mod tests {
         ] {
             assert!(matches!(told(failures), Err(Failure::Evidence(_))));
         }
+    }
+
+    #[tokio::test]
+    async fn a_look_that_does_not_end_is_told_as_one_that_failed() {
+        let endless = within(Duration::from_millis(10), std::future::pending());
+        let Err(Failure::Run(error)) = endless.await else {
+            panic!("no failure");
+        };
+        assert!(error.to_string().contains("took longer"), "{error}");
+        let evidence = async { Err(Failure::Evidence(anyhow!("two histories"))) };
+        let ended = within(LOOK_TIMEOUT, evidence).await;
+        assert!(matches!(ended, Err(Failure::Evidence(_))));
+        assert!(within(LOOK_TIMEOUT, async { Ok(()) }).await.is_ok());
     }
 
     #[tokio::test]

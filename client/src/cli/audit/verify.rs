@@ -1,5 +1,6 @@
 //! `sotto audit`, `sotto audit chain`, `sotto audit snapshot`.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -15,7 +16,8 @@ use crate::cli::{Connection, Failure, Outcome, watched};
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// Another address of the provider, or the same through another network;
-    /// may be repeated. It must show the same log.
+    /// may be repeated. It must show the same log, or one that is its beginning or
+    /// goes on from it: how much is the same is printed.
     #[arg(long = "also", value_name = "URL")]
     also: Vec<String>,
 
@@ -177,10 +179,8 @@ impl Printed {
             );
         }
         for also in &self.also {
-            println!(
-                "also      {} shows the same log, {} manifests",
-                also.server, also.size
-            );
+            let here = self.log.as_ref().map_or(also.size, |log| log.size);
+            println!("also      {} {}", also.server, also.compared(here));
         }
         if let Some(snapshot) = &self.snapshot {
             println!(
@@ -189,6 +189,23 @@ impl Printed {
             );
         }
         Ok(())
+    }
+}
+
+impl PrintedVantage {
+    /// What is known of it beside a log of so many manifests here: one of both is the
+    /// beginning of the other.
+    fn compared(&self, here: u64) -> String {
+        let there = self.size;
+        match there.cmp(&here) {
+            Ordering::Equal => format!("shows the same log, {there} manifests"),
+            Ordering::Less => {
+                format!("shows the same log as far as it goes, {there} of {here} manifests")
+            }
+            Ordering::Greater => format!(
+                "shows a log that goes on from this one, {there} manifests after {here} here"
+            ),
+        }
     }
 }
 
