@@ -201,6 +201,20 @@ fn what_is_old_goes(site: &Site, followers: &[Follower], objects: &dyn Objects) 
         ensure!(Some(Pointer::to(kept.signed_manifest())) == before);
         ensure!(follower.files("sotto")?.len() == 2);
         ensure!(follower.files("download")?.is_empty());
+        if site.s3.is_some() {
+            // Those of the snapshots that are served.
+            ensure!(log_ends(follower)? == 2);
+        }
     }
     Ok(())
+}
+
+/// Checkpoints that a follower keeps.
+fn log_ends(follower: &Follower) -> Result<usize> {
+    let mut ends = 0;
+    for entry in fs::read_dir(follower.data.snapshots().join("log"))? {
+        let name = entry?.file_name();
+        ends += usize::from(name.to_string_lossy().starts_with("checkpoint-"));
+    }
+    Ok(ends)
 }
