@@ -194,7 +194,7 @@ async fn a_thousand_are_looked_up_although_the_client_is_killed() -> Result<()> 
     assert_eq!(counts, [0, count, count, 0, 0]);
 
     // Whoever remembers it refuses a provider that goes back.
-    provider.go_back(old)?;
+    let provider = provider.go_back(old).await?;
     for command in [sender.cached(&[])?, sender.cached(&["--no-cache"])?] {
         let output = run(command).await?;
         let said = stderr(&output);

@@ -34,8 +34,8 @@ use server::quotas::Quotas;
 use server::rebuild::Rebuilder;
 use server::sample::{self, Sample, SampleArgs, SampleRecord};
 use server::senders::SenderName;
-use server::snapshot::Snapshot;
 use server::snapshot::build::{BuildOptions, Clock};
+use server::snapshot::current;
 use server::storage::{self, PublishError, Storage};
 use server::store::{Block, Store, Update};
 use server::tokens::Tokens;
@@ -302,12 +302,16 @@ impl Directory {
     /// # Errors
     /// What loading or listening says.
     pub async fn serve(self) -> Result<Provider> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        self.serve_on(listener)
+    }
+
+    fn serve_on(self, listener: TcpListener) -> Result<Provider> {
         let mut config = self.data.config()?;
         config.quota = self.quotas;
         let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
         let state = AppState::open(&self.data, &config, store, ledger)?;
         let tls = self.data.tls(&config)?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serving = server::http::serve(
@@ -408,15 +412,16 @@ impl Provider {
             .replace_snapshot(published.context("no snapshot")?)?)
     }
 
-    /// Serves a snapshot of the directory again, as if it were the newest.
+    /// Is another server, at the same address, for which a snapshot of the directory
+    /// is the newest.
     ///
     /// # Errors
-    /// What loading says.
-    pub fn go_back(&self, id: SnapshotId) -> Result<()> {
-        let data = &self.directory.data;
-        let (directory, key) = (data.snapshots(), data.provider_public_key()?);
-        let old = Snapshot::load(&directory, id, &key, Memory::OfSystem, Progress::Logged)?;
-        Ok(self.state.replace_snapshot(old)?)
+    /// What stopping, loading or listening says.
+    pub async fn go_back(mut self, id: SnapshotId) -> Result<Self> {
+        self.end().await?;
+        current::replace(&self.directory.data.snapshots(), id)?;
+        let listener = TcpListener::bind(self.address).await?;
+        self.directory.serve_on(listener)
     }
 
     /// The bucket of an identifier.
@@ -437,6 +442,10 @@ impl Provider {
     /// # Errors
     /// A server that panicked.
     pub async fn stop(mut self) -> Result<()> {
+        self.end().await
+    }
+
+    async fn end(&mut self) -> Result<()> {
         drop(self.stop.take());
         if let Some(task) = self.task.take() {
             task.await.context("the server panicked")?;
