@@ -1,7 +1,8 @@
 //! `sotto monitor`.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod hook;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -15,14 +16,10 @@ use protocol::csi::Csi;
 use protocol::mapping::Mapping;
 use protocol::time::UnixTime;
 use serde::Serialize;
-use tokio::io::AsyncWriteExt as _;
 
 use super::holder::SubjectArgs;
 use super::settings::{CacheArgs, LagArgs, Settings};
 use super::{Connection, Failure, Outcome};
-
-/// Longest time that a hook may take.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest time for a look: a provider that is slow enough would not be found out.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -345,47 +342,14 @@ impl MonitorArgs {
 
     async fn run_hook(&self, lines: &str) -> anyhow::Result<()> {
         match &self.hook {
-            Some(path) if !lines.is_empty() => run_hook(path, lines).await,
+            Some(path) if !lines.is_empty() => hook::run(path, lines).await,
             _ => Ok(()),
         }
     }
 }
 
-/// Runs an executable with these lines on its standard input.
-async fn run_hook(path: &Path, lines: &str) -> anyhow::Result<()> {
-    let mut command = tokio::process::Command::new(path);
-    command
-        // The API key may be in the environment.
-        .env_clear()
-        .stdin(Stdio::piped())
-        .kill_on_drop(true);
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
-    let failed = || format!("hook {}", path.display());
-    let mut child = command.spawn().with_context(failed)?;
-    let stdin = child.stdin.take();
-    let run = async {
-        if let Some(mut stdin) = stdin {
-            // A hook that doesn't read all of it may still know what it does.
-            let _ = stdin.write_all(lines.as_bytes()).await;
-        }
-        child.wait().await
-    };
-    let ended = tokio::time::timeout(HOOK_TIMEOUT, run).await;
-    let status = ended.with_context(failed)?.with_context(failed)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(anyhow!("{}: {status}", failed()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -422,27 +386,5 @@ mod tests {
         let ended = within(LOOK_TIMEOUT, evidence).await;
         assert!(matches!(ended, Err(Failure::Evidence(_))));
         assert!(within(LOOK_TIMEOUT, async { Ok(()) }).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_hook_reads_what_was_found_and_says_whether_it_could() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hook");
-        let hook = |script: &str| {
-            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        };
-        let seen = directory.path().join("seen");
-        hook(&format!("{{ cat; env; }} > {}", seen.display()));
-        run_hook(&path, "{\"finding\":\"missing\"}\n")
-            .await
-            .unwrap();
-        let seen = fs::read_to_string(seen).unwrap();
-        assert!(seen.starts_with("{\"finding\":\"missing\"}\n"), "{seen}");
-        assert!(!seen.contains("CARGO"), "the environment is not passed on");
-        hook("exit 3");
-        let error = run_hook(&path, "{}\n").await.unwrap_err();
-        assert!(error.to_string().contains('3'), "{error:#}");
-        assert!(run_hook(Path::new("/no/such/hook"), "{}\n").await.is_err());
     }
 }
